@@ -1,0 +1,1 @@
+"""A nation on one machine: the fleet of hosts, the artifact mirror, the stand-ins and the demo."""
