@@ -1,0 +1,5 @@
+"""`python -m controlplane` is `bic`."""
+
+from controlplane.cli.main import main
+
+main()

@@ -1,0 +1,131 @@
+"""One file against its model, with messages for people."""
+
+import json
+import types
+from collections.abc import Iterable
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from controlplane.model.files import FileModel
+from controlplane.model.problems import Place, Problem, suggestion
+from controlplane.model.source import Source
+
+Model = TypeVar("Model", bound=FileModel)
+
+_EXPECTED = {
+    "string_type": "text (put it in quotes if it is a number)",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "dict_type": "a mapping (key: value)",
+    "model_type": "a mapping (key: value)",
+    "model_attributes_type": "a mapping (key: value)",
+    "tuple_type": "a list",
+    "ip_v4_address": "an IPv4 address, such as 10.0.0.11",
+    "ip_v4_network": "an IPv4 network, such as 10.77.0.0/24, whose host bits are zero",
+}
+
+
+def validate(model: type[Model], source: Source, problems: list[Problem]) -> Model | None:
+    """The file as an instance of `model`, or None after adding all its problems."""
+    try:
+        # By way of JSON, since strict models accept lists for tuples and text for addresses only there.
+        return model.model_validate_json(json.dumps(source.data))
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        problems.extend(_problem(model, source, detail) for detail in details)
+        return None
+
+
+def _problem(model: type[FileModel], source: Source, detail: ErrorDetails) -> Problem:
+    is_key = detail["loc"][-1:] == ("[key]",)
+    route = detail["loc"][:-1] if is_key else detail["loc"]
+    parent, name = route[:-1], str(route[-1]) if route else ""
+    kind = detail["type"]
+    around = _model_at(model, parent)
+    if kind == "extra_forbidden":
+        known = around.model_fields if around else ()
+        return Problem(
+            source.key(*route), f"unknown key {name!r}; {suggestion(name, known, noun='known keys')}"
+        )
+    if kind == "missing":
+        return Problem(source.at(*parent), _missing(around, parent, name))
+    place: Place = source.key(*route) if is_key else source.at(*route)
+    return Problem(place, _message(detail, "" if is_key else name))
+
+
+def _missing(around: type[BaseModel] | None, parent: tuple[int | str, ...], name: str) -> str:
+    description = around.model_fields[name].description if around and name in around.model_fields else None
+    meaning = f": {_first_sentence(description)}" if description else ""
+    owner = f" in {parent[-1]!r}" if parent and isinstance(parent[-1], str) else ""
+    if name == "pi":
+        return f"a team needs a principal investigator; add 'pi'{meaning}"
+    return f"the key {name!r} is missing{owner}{meaning}"
+
+
+def _message(detail: ErrorDetails, name: str) -> str:
+    kind = detail["type"]
+    subject = f"{name!r}" if name and not name.isdigit() else "this value"
+    if expected := _EXPECTED.get(kind):
+        return f"{subject} must be {expected}, not {_shown(detail['input'])}"
+    if kind == "literal_error":
+        allowed = [part.strip(" '") for part in detail["ctx"]["expected"].replace(" or ", ", ").split(",")]
+        given = str(detail["input"])
+        return f"{given!r} is not allowed for {subject}; {suggestion(given, allowed, noun='allowed')}"
+    if kind == "too_short":
+        return f"{subject} must not be empty"
+    if kind in ("greater_than_equal", "less_than_equal"):
+        return f"{subject} is out of range: {detail['msg'].removeprefix('Input ')}"
+    return detail["msg"]
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case dict():
+            return "a mapping"
+        case list():
+            return "a list"
+        case bool():
+            return "true" if value else "false"
+        case _:
+            text = repr(value)
+            return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _first_sentence(text: str) -> str:
+    sentence = " ".join(text.split()).split(". ")[0].rstrip(".").replace("`", "")
+    return sentence[:1].lower() + sentence[1:]
+
+
+def _model_at(model: type[BaseModel], route: Iterable[int | str]) -> type[BaseModel] | None:
+    """The model that describes the mapping at `route` of a file."""
+    current: Any = model
+    for step in route:
+        current = _bare(current)
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            field = current.model_fields.get(str(step))
+            if field is None:
+                return None
+            current = field.annotation
+        else:
+            arguments = get_args(current)
+            if not arguments:
+                return None
+            current = arguments[1] if get_origin(current) is dict else arguments[0]
+    current = _bare(current)
+    return current if isinstance(current, type) and issubclass(current, BaseModel) else None
+
+
+def _bare(annotation: Any) -> Any:  # noqa: ANN401
+    """An annotation without `Annotated` and without `| None`."""
+    while True:
+        origin = get_origin(annotation)
+        if origin is Annotated:
+            annotation = get_args(annotation)[0]
+        elif origin in (Union, types.UnionType):
+            annotation = next(part for part in get_args(annotation) if part is not type(None))
+        else:
+            return annotation
