@@ -194,7 +194,11 @@ def _accounts(platform: PlatformDocument | None, facilities: Sequence[FacilityDo
         for zone_name, zone in platform.data.zones.items():
             place = platform.source.at("zones", zone_name, "administrator")
             taken[zone.administrator.user] = f"the administrator of zone {zone_name} ({place})"
+    described: set[str] = set()
     for facility in facilities:
+        if facility.data.id in described:
+            continue  # A facility described twice is one problem, not one for each of its groups.
+        described.add(facility.data.id)
         groups = [(facility.data.id, facility.source.at("id"), f"the facility {facility.data.id!r}")]
         for index, team in enumerate(facility.data.teams):
             name = f"{facility.data.id}-{team.id}"

@@ -44,7 +44,7 @@ def suggestion(word: str, known: Iterable[str], *, noun: str = "known") -> str:
     At most twelve known words are listed, so that a message stays readable in a large inventory.
     """
     choices = sorted(known)
-    near = get_close_matches(word, choices, n=1)
+    near = get_close_matches(word, choices, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     if not choices:
         return f"{hint}{noun}: none"

@@ -42,6 +42,7 @@ def _problem(model: type[FileModel], source: Source, detail: ErrorDetails) -> Pr
     is_key = detail["loc"][-1:] == ("[key]",)
     route = detail["loc"][:-1] if is_key else detail["loc"]
     parent, name = route[:-1], str(route[-1]) if route else ""
+    subject = "this key" if is_key else _subject(route)
     kind = detail["type"]
     around = _model_at(model, parent)
     if kind == "extra_forbidden":
@@ -52,7 +53,7 @@ def _problem(model: type[FileModel], source: Source, detail: ErrorDetails) -> Pr
     if kind == "missing":
         return Problem(source.at(*parent), _missing(around, parent, name))
     place: Place = source.key(*route) if is_key else source.at(*route)
-    return Problem(place, _message(detail, "" if is_key else name))
+    return Problem(place, _message(detail, subject))
 
 
 def _missing(around: type[BaseModel] | None, parent: tuple[int | str, ...], name: str) -> str:
@@ -64,9 +65,18 @@ def _missing(around: type[BaseModel] | None, parent: tuple[int | str, ...], name
     return f"the key {name!r} is missing{owner}{meaning}"
 
 
-def _message(detail: ErrorDetails, name: str) -> str:
+def _subject(route: tuple[int | str, ...]) -> str:
+    match route:
+        case (*_, str(key)):
+            return repr(key)
+        case (*_, str(key), int()):
+            return f"an item of {key!r}"
+        case _:
+            return "the file"
+
+
+def _message(detail: ErrorDetails, subject: str) -> str:
     kind = detail["type"]
-    subject = f"{name!r}" if name and not name.isdigit() else "this value"
     if expected := _EXPECTED.get(kind):
         return f"{subject} must be {expected}, not {_shown(detail['input'])}"
     if kind == "literal_error":

@@ -1,0 +1,1 @@
+"""What the platform's inventory is to Ansible."""

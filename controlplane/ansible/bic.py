@@ -1,0 +1,149 @@
+"""The Ansible inventory plugin `bic`: the platform's inventory as Ansible hosts, groups and variables."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin
+
+# Ansible loads this file by its path. In a clone that nobody installed, its packages are found beside it;
+# at the end of the path, so that no folder of the clone hides an installed package.
+_ROOT = str(Path(__file__).resolve().parents[2])
+if _ROOT not in sys.path:
+    sys.path.append(_ROOT)
+
+from controlplane.model import Host, InventoryError, Platform, Zone, load_platform  # noqa: E402
+from controlplane.model.files import Service  # noqa: E402
+
+DOCUMENTATION = r"""
+name: bic
+short_description: The platform's inventory as Ansible hosts, groups and variables
+description:
+  - Reads C(platform.yml) and the C(facilities/) beside it.
+  - Groups are one per service, C(irods_server) over both kinds of iRODS servers, C(buffer), C(dc_<id>) for
+    the hosts in a data centre and C(facility_<id>) for a facility's buffer server. Characters that Ansible
+    refuses in a group's name become C(_).
+  - C(group_vars/) and C(host_vars/) beside C(platform.yml) work as usual.
+options:
+  plugin:
+    description: Not used; the plugin knows its source by the name C(platform.yml).
+    type: str
+    required: false
+"""
+
+EXAMPLES = r"""
+# ansible-inventory -i inventories/sandbox/platform.yml --graph
+"""
+
+IRODS_SERVICES = ("irods_catalog_provider", "irods_catalog_consumer")
+
+
+class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
+    """Fills Ansible's inventory from the platform's."""
+
+    NAME = "bic"
+
+    def verify_file(self, path: str) -> bool:
+        """Whether a source is ours: a file named platform.yml."""
+        return bool(super().verify_file(path)) and Path(path).name == "platform.yml"
+
+    def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:  # noqa: ANN401
+        """Read the source `path` into `inventory`.
+
+        Raises AnsibleParserError with everything that is wrong in the platform's files.
+        """
+        super().parse(inventory, loader, path, cache=cache)
+        try:
+            platform = load_platform(Path(path).parent)
+        except InventoryError as error:
+            # Without the cause, which Ansible would print again below the same text.
+            raise AnsibleParserError(f"the inventory has errors:\n{error}") from None
+        for name, value in platform_variables(platform).items():
+            self.inventory.set_variable("all", name, value)
+        for group in groups(platform):
+            self.inventory.add_group(group)
+        for service in IRODS_SERVICES:
+            self.inventory.add_child("irods_server", service)
+        for host in platform.hosts.values():
+            self.inventory.add_host(host.name)
+            for group in groups_of(host):
+                self.inventory.add_child(group, host.name)
+            for name, value in host_variables(platform, host).items():
+                self.inventory.set_variable(host.name, name, value)
+
+
+def safe(name: str) -> str:
+    """A group's name as Ansible accepts it."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", name)
+
+
+def groups(platform: Platform) -> list[str]:
+    """All groups, those without hosts too, so that a play never names a group that is not there."""
+    return [
+        *get_args(Service),
+        "irods_server",
+        "buffer",
+        *(safe(f"dc_{name}") for name in platform.data_centres),
+        *(safe(f"facility_{name}") for name in platform.facilities),
+    ]
+
+
+def groups_of(host: Host) -> list[str]:
+    """The groups that a host is directly in."""
+    if host.facility:
+        return ["buffer", safe(f"facility_{host.facility}")]
+    return [*host.services, safe(f"dc_{host.data_centre}")]
+
+
+def platform_variables(platform: Platform) -> dict[str, Any]:
+    """The variables of all hosts. `ansible_user` is one of them, so that group_vars may override it."""
+    return {
+        "ansible_user": "root",
+        "bic_platform": platform.name,
+        "bic_environment": platform.environment,
+        "bic_domain": platform.domain,
+        "bic_inventory_dir": str(platform.root),
+        "bic_state_dir": str(platform.state_dir),
+        "bic_sandbox": (
+            {"fleet": platform.sandbox.fleet, "network": str(platform.sandbox.network)}
+            if platform.sandbox
+            else {}
+        ),
+        "bic_hosts": {
+            host.name: {
+                "address": str(host.address),
+                "fqdn": host.fqdn,
+                "data_centre": host.data_centre,
+                "facility": host.facility or "",
+                "services": list(host.services),
+            }
+            for host in platform.hosts.values()
+        },
+        "bic_zones": {name: _zone(zone) for name, zone in platform.zones.items()},
+    }
+
+
+def host_variables(platform: Platform, host: Host) -> dict[str, Any]:
+    """The variables of one host."""
+    variables: dict[str, Any] = {
+        "ansible_host": str(host.address),
+        "bic_data_centre": host.data_centre,
+        "bic_facility": host.facility or "",
+        "bic_services": list(host.services),
+        "bic_fqdn": host.fqdn,
+    }
+    if zone := platform.zone_of(host.name):
+        variables["bic_zone"] = _zone(zone)
+    return variables
+
+
+def _zone(zone: Zone) -> dict[str, Any]:
+    return {
+        "name": zone.name,
+        "catalog_provider": zone.catalog_provider,
+        "catalog_consumers": list(zone.catalog_consumers),
+        "port": zone.port,
+        "administrator": zone.administrator,
+    }
