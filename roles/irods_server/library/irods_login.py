@@ -1,0 +1,208 @@
+#!/usr/bin/python
+"""Ansible module: log in at an iRODS server as a client would, and report what it says."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+DOCUMENTATION = r"""
+module: irods_login
+short_description: Log in at an iRODS server over TLS
+description:
+  - Logs in with native authentication over TLS, verifying the server's certificate and name, and disconnects.
+  - >-
+    Meant for the control host: C(delegate_to: localhost) with the Python that runs the playbook, which has
+    python-irodsclient. It changes nothing, in check mode neither.
+options:
+  host:
+    description: Name or address of the server, as it stands in its certificate.
+    type: str
+    required: true
+  port:
+    description: TCP port of the zone.
+    type: int
+    default: 1247
+  zone:
+    description: Name of the zone.
+    type: str
+    required: true
+  user:
+    description: Name of the user.
+    type: str
+    required: true
+  password:
+    description: Password of the user.
+    type: str
+    required: true
+  ca_file:
+    description: The authority of the server's certificate, a PEM file.
+    type: path
+    required: true
+  timeout:
+    description: Seconds that one exchange with the server may take.
+    type: int
+    default: 30
+  refuses_plaintext:
+    description: >-
+      Try without TLS too, both asking for plaintext and asking nothing, and fail when the server lets either
+      in.
+    type: bool
+    default: false
+  storage_resource:
+    description: Name of a storage resource to look up.
+    type: str
+requirements:
+  - python-irodsclient >= 3.3
+attributes:
+  check_mode:
+    support: full
+    description: Does the same in check mode.
+author:
+  - BioImage Cloud
+"""
+
+EXAMPLES = r"""
+- name: Log in over TLS, and see plaintext refused
+  irods_login:
+    host: icat.example.org
+    zone: exampleZone
+    user: rods
+    password: "{{ irods_admin_password }}"
+    ca_file: .state/pki/ca.crt
+    refuses_plaintext: true
+  delegate_to: localhost
+  vars:
+    ansible_python_interpreter: "{{ ansible_playbook_python }}"
+"""
+
+RETURN = r"""
+server_version:
+  description: The version that the server answers with.
+  type: str
+  returned: success
+  sample: 5.0.2
+storage_resource:
+  description: Name, host and vault of the storage resource, or null where the zone has none of this name.
+  type: dict
+  returned: when storage_resource is given
+  sample: {name: demoResc, host: icat.example.org, vault: /var/lib/irods/Vault}
+"""
+
+try:
+    from irods.exception import NetworkException, ResourceDoesNotExist, iRODSException
+    from irods.session import iRODSSession
+except ImportError as error:
+    MISSING: ImportError | None = error
+else:
+    MISSING = None
+
+TLS = {"client_server_negotiation": "request_server_negotiation", "client_server_policy": "CS_NEG_REQUIRE"}
+#: The two ways to ask for plaintext: refusing TLS in the negotiation, and not negotiating.
+PLAINTEXT: tuple[dict[str, str], ...] = (
+    {"client_server_negotiation": "request_server_negotiation", "client_server_policy": "CS_NEG_REFUSE"},
+    {},
+)
+
+
+def session(parameters: dict[str, Any], policy: dict[str, str]) -> iRODSSession:
+    """Return a session that has not connected yet."""
+    return iRODSSession(
+        host=parameters["host"],
+        port=parameters["port"],
+        zone=parameters["zone"],
+        user=parameters["user"],
+        password=parameters["password"],
+        connection_timeout=parameters["timeout"],
+        ssl_verify_server="hostname",
+        ssl_ca_certificate_file=parameters["ca_file"],
+        encryption_algorithm="AES-256-CBC",
+        encryption_key_size=32,
+        encryption_num_hash_rounds=16,
+        encryption_salt_size=8,
+        **policy,
+    )
+
+
+def log_in(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Log in over TLS and return what the module returns. Raises what the client library raises."""
+    with session(parameters, TLS) as irods:
+        found: dict[str, Any] = {"server_version": ".".join(str(part) for part in irods.server_version)}
+        if parameters["storage_resource"]:
+            try:
+                resource = irods.resources.get(parameters["storage_resource"])
+            except ResourceDoesNotExist:
+                found["storage_resource"] = None
+            else:
+                found["storage_resource"] = {
+                    "name": resource.name,
+                    "host": resource.location,
+                    "vault": resource.vault_path,
+                }
+        return found
+
+
+def lets_plaintext_in(parameters: dict[str, Any]) -> bool:
+    """Tell whether the server lets a client in that does not use TLS."""
+    for policy in PLAINTEXT:
+        try:
+            with session(parameters, policy) as irods:
+                # A query needs a login, where the version may be had without.
+                irods.users.get(parameters["user"])
+        except (iRODSException, OSError):
+            continue
+        return True
+    return False
+
+
+def explain(parameters: dict[str, Any], error: Exception) -> str:
+    """Return one sentence for a person: what was tried, what the server said."""
+    code = getattr(error, "code", None)
+    said = f"{type(error).__name__} {code or ''}: {error}".replace(" :", ":").rstrip(": ")
+    return (
+        f"Cannot log in at {parameters['host']}:{parameters['port']} as {parameters['user']} of "
+        f"{parameters['zone']} over TLS: {said}"
+    )
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "host": {"type": "str", "required": True},
+            "port": {"type": "int", "default": 1247},
+            "zone": {"type": "str", "required": True},
+            "user": {"type": "str", "required": True},
+            "password": {"type": "str", "required": True, "no_log": True},
+            "ca_file": {"type": "path", "required": True},
+            "timeout": {"type": "int", "default": 30},
+            "refuses_plaintext": {"type": "bool", "default": False},
+            "storage_resource": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    if MISSING is not None:
+        module.fail_json(msg=missing_required_lib("python-irodsclient"), exception=str(MISSING))
+    # The client library logs failures that are reported below.
+    logging.getLogger("irods").setLevel(logging.CRITICAL + 1)
+    parameters = module.params
+    if not Path(parameters["ca_file"]).is_file():
+        module.fail_json(msg=f"There is no certificate authority at {parameters['ca_file']} on this host.")
+    try:
+        found = log_in(parameters)
+    except (iRODSException, NetworkException, OSError) as error:
+        module.fail_json(msg=explain(parameters, error), error_code=getattr(error, "code", None))
+    if parameters["refuses_plaintext"] and lets_plaintext_in(parameters):
+        module.fail_json(
+            msg=f"{parameters['host']} lets clients in without TLS. Its rule bases are not in force: "
+            "look for 'error parsing rule' in its journal.",
+            **found,
+        )
+    module.exit_json(changed=False, **found)
+
+
+if __name__ == "__main__":
+    main()
