@@ -133,6 +133,21 @@ def host_variables(platform: Platform, host: Host) -> dict[str, Any]:
         "bic_facility": host.facility or "",
         "bic_services": list(host.services),
         "bic_fqdn": host.fqdn,
+        "bic_target": {
+            "address": str(host.address),
+            "labels": {
+                "host": host.name,
+                "data_centre": host.data_centre,
+                "facility": host.facility or "",
+                "environment": platform.environment,
+            },
+        },
+        "bic_vault_directories": [
+            resource.vault
+            for facility in platform.facilities.values()
+            for resource in facility.storage_resources
+            if resource.host == host.name
+        ],
     }
     if zone := platform.zone_of(host.name):
         variables["bic_zone"] = _zone(zone)

@@ -13,7 +13,7 @@ def console(*, stderr: bool = False) -> Console:
     """A console without guessed colours; wide enough that tables in files and pipes keep their words."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PLAIN_WIDTH
-    return Console(stderr=stderr, highlight=False, width=width)
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=width)
 
 
 def table(*columns: str, right: tuple[str, ...] = ()) -> Table:

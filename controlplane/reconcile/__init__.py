@@ -1,0 +1,1 @@
+"""Observe, plan and apply, whatever the system."""

@@ -1,0 +1,26 @@
+"""The systems that the control plane knows, one folder each.
+
+A system takes part by the modules that its folder has:
+
+- `system.py` with `systems(platform)`: what is planned and applied (`reconcile.port.System`);
+- `probes.py` with `probes(platform)`: what `bic health` asks (`health.port.Probe`);
+- `metrics.py` with `collectors(platform)`: what `bic exporter` offers (`exporter.port.Collector`).
+
+So nothing outside a system's folder names it.
+"""
+
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import iter_modules
+from typing import Any
+
+from controlplane.model import Platform
+
+
+def contributions(platform: Platform, module: str, function: str) -> Iterator[Any]:
+    """What `function` in the module `module` of every system's folder gives for `platform`."""
+    for folder in sorted(iter_modules(__path__), key=lambda info: info.name):
+        name = f"{__name__}.{folder.name}.{module}"
+        if folder.ispkg and find_spec(name):
+            yield from getattr(import_module(name), function)(platform)

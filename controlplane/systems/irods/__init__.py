@@ -1,0 +1,1 @@
+"""All that the control plane knows of iRODS 5."""
