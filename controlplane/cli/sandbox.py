@@ -194,3 +194,15 @@ def down(context: typer.Context, hosts: Hosts = None) -> None:
     from sandbox.fleet import fleet
 
     fleet.down(_fleet(context), hosts or [], _say)
+
+
+@app.command()
+def demo(context: typer.Context) -> None:
+    """Make the fleet, deploy the platform on it, bring its facilities on board and check it.
+
+    Can be run again at any time and after any interruption; a second run changes nothing.
+    """
+    from sandbox.demo import run
+
+    cli: Context = context.obj
+    run.run(cli.load(), _say)

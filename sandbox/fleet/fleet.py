@@ -40,7 +40,8 @@ def up(fleet: FleetSpec, names: list[str], report: Report) -> None:
     with locked(_lock(fleet)):
         network.up(fleet)
         mirror.start(fleet)
-        root = image.built(report, fleet.mirror_url)
+        with ThreadPoolExecutor() as pool:
+            root = image.built(report, fleet.mirror_url)
         missing = [host for host in wanted if not hosts.exists(fleet, host)]
         off = [host for host in wanted if not hosts.running(fleet, host)]
         if missing:
@@ -62,7 +63,11 @@ def down(fleet: FleetSpec, names: list[str], report: Report) -> None:
     Hosts that the inventory no longer names are found by their folders. Caches stay.
     """
     with locked(_lock(fleet)):
-        chosen = fleet.select(names) if names else _all_hosts(fleet)
+        chosen = [
+            host
+            for host in (fleet.select(names) if names else _all_hosts(fleet))
+            if hosts.folder(fleet, host).exists()
+        ]
         with ThreadPoolExecutor(PARALLEL) as pool:
             list(pool.map(lambda host: hosts.remove(fleet, host), chosen))
         if names:

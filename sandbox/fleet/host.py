@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sandbox.fleet import processes
+from sandbox.fleet import cgroups, network, processes
 from sandbox.fleet.disk import Disk
 from sandbox.fleet.spec import FleetSpec, HostSpec, SandboxError, sandbox_root
 from sandbox.fleet.system import run, write_atomically
@@ -58,7 +58,8 @@ def create(fleet: FleetSpec, host: HostSpec, image: Path) -> Disk:
     (top / "root").chmod(0o700)
     (top / "etc/hostname").write_text(f"{host.name}\n")
     (top / "etc/hosts").write_text(
-        f"127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n{host.address} {host.fqdn} {host.name}\n"
+        "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
+        f"{host.address} {host.fqdn} {host.name}\n"
     )
     (top / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
     # The name sorts before 80-container-host0.network, which would ask for DHCP.
@@ -142,6 +143,8 @@ def start(fleet: FleetSpec, host: HostSpec) -> None:
         # that systemd leaves to it.
         unit = ["systemd-run", "--quiet", "--collect", f"--unit=bic-sandbox-{host.machine}"]
         command = [*unit, "--property=Delegate=yes", "--property=KillMode=mixed", *command]
+    else:
+        command = cgroups.wrapped(fleet, host, command)
     with (folder(fleet, host) / "console.log").open("ab") as console:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True
@@ -187,11 +190,11 @@ def stop(fleet: FleetSpec, host: HostSpec) -> None:
     disk = Disk.load(folder(fleet, host))
     if disk is None:
         return
-    supervisors = _nspawn(disk)
-    # systemd-nspawn runs a helper between itself and the host's PID 1 in some versions: the whole tree of
-    # direct children goes, and the kernel ends what lives in the host's PID namespace.
-    inner = [child for supervisor in supervisors for child in processes.children(supervisor)]
-    processes.kill([*supervisors, *inner])
+    # The supervisor alone is not enough: the host's PID 1 can outlive it.
+    inhabitants = processes.living_on(disk.root) if disk.mounted() else []
+    processes.kill([*_nspawn(disk), *inhabitants])
+    network.unplug(host)
+    cgroups.remove(fleet, host)
     disk.unmount()
 
 
@@ -235,4 +238,4 @@ def command_in(fleet: FleetSpec, host: HostSpec, words: Sequence[str]) -> list[s
     environment = ["env", "-i", "HOME=/root", "LANG=C.UTF-8", f"TERM={os.environ.get('TERM', 'dumb')}"]
     path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     enter = ["nsenter", f"--target={leader(fleet, host)}", "--mount", "--uts", "--ipc", "--net", "--pid"]
-    return [*enter, "--root", "--wd=/", "--", *environment, path, *words]
+    return [*enter, "--root", "--wd", "--", *environment, path, *words]

@@ -16,8 +16,17 @@ from sandbox.fleet.system import locked, run, succeeds
 SUITE = "bookworm"
 #: What a machine has when a data centre hands it over: everything else is a role's work.
 PACKAGES = (
-    "systemd systemd-sysv dbus libpam-systemd openssh-server python3 python3-apt sudo iproute2 ca-certificates"
-).split()
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "libpam-systemd",
+    "openssh-server",
+    "python3",
+    "python3-apt",
+    "sudo",
+    "iproute2",
+    "ca-certificates",
+)
 #: Raise when `_customize` changes what it does: the image is then built anew.
 RECIPE = 3
 

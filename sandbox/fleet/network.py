@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -18,6 +19,10 @@ def _alias(fleet: FleetSpec) -> str:
     return f"bic-sandbox fleet {fleet.name}"
 
 
+def _claim(fleet: FleetSpec) -> Path:
+    return fleet.folder / "bridge-is-ours"
+
+
 def _links() -> list[dict[str, object]]:
     found: list[dict[str, object]] = json.loads(run(["ip", "-json", "-details", "address", "show"]))
     return found
@@ -30,7 +35,8 @@ def bridge_is_ours(fleet: FleetSpec) -> bool:
     """
     for link in _links():
         if link["ifname"] == fleet.bridge:
-            if link.get("ifalias") != _alias(fleet):
+            # A killed run may have got no further than the claim and the bare bridge.
+            if link.get("ifalias") != _alias(fleet) and ("ifalias" in link or not _claim(fleet).exists()):
                 raise PrerequisiteError(
                     f"an interface {fleet.bridge} exists that the sandbox did not make: "
                     "choose another `sandbox: fleet:` name in platform.yml"
@@ -46,8 +52,8 @@ def _refuse_overlap(fleet: FleetSpec) -> None:
             continue
         if fleet.network.overlaps(IPv4Network(target, strict=False)):
             raise PrerequisiteError(
-                f"this machine already reaches {target} through {route.get('dev')}, which overlaps the fleet's "
-                f"{fleet.network}: choose another `sandbox: network:` in platform.yml"
+                f"this machine already reaches {target} through {route.get('dev')}, which overlaps the "
+                f"fleet's {fleet.network}: choose another `sandbox: network:` in platform.yml"
             )
 
 
@@ -78,20 +84,10 @@ def up(fleet: FleetSpec) -> None:
     _refuse_overlap(fleet)
     raise_sysctls()
     if not bridge_is_ours(fleet):
-        run(
-            [
-                "ip",
-                "link",
-                "add",
-                fleet.bridge,
-                "alias",
-                _alias(fleet),
-                "type",
-                "bridge",
-                "forward_delay",
-                "0",
-            ]
-        )
+        _claim(fleet).parent.mkdir(parents=True, exist_ok=True)
+        _claim(fleet).touch()
+        run(["ip", "link", "add", fleet.bridge, "type", "bridge", "forward_delay", "0"])
+    run(["ip", "link", "set", fleet.bridge, "alias", _alias(fleet)])
     addresses = run(["ip", "-brief", "address", "show", "dev", fleet.bridge])
     if f"{fleet.gateway}/" not in addresses:
         prefix = fleet.network.prefixlen
@@ -124,6 +120,19 @@ def down(fleet: FleetSpec) -> None:
 def table_exists(fleet: FleetSpec) -> bool:
     """Tell whether the fleet's nftables table is loaded."""
     return succeeds(["nft", "list", "table", "ip", fleet.table])
+
+
+def unplug(host: HostSpec, deadline: float = 10) -> None:
+    """Wait until the cable of a host that was powered off is gone.
+
+    The kernel takes network namespaces apart some time after their last process; a host that boots before
+    that finds the name of its cable taken. Raises `SandboxError` after `deadline` seconds.
+    """
+    until = time.monotonic() + deadline
+    while (Path("/sys/class/net") / host.link).exists():
+        if time.monotonic() > until:
+            raise SandboxError(f"the network interface {host.link} of {host.name} does not go away")
+        time.sleep(0.02)
 
 
 def is_cut(host: HostSpec) -> bool:

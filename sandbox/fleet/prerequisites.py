@@ -36,7 +36,10 @@ def missing_packages() -> list[str]:
 
 def _overlay_works(folder: Path) -> bool:
     """Mount a real overlay in a mount namespace of its own, which vanishes with the command."""
-    script = 'mount -t tmpfs t "$1" && cd "$1" && mkdir l u w m && mount -t overlay o -o lowerdir=l,upperdir=u,workdir=w m'
+    script = (
+        'mount -t tmpfs t "$1" && cd "$1" && mkdir l u w m && '
+        "mount -t overlay o -o lowerdir=l,upperdir=u,workdir=w m"
+    )
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", script, "sh", str(folder)], capture_output=True, check=False
     )

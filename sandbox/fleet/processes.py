@@ -31,6 +31,22 @@ def children(pid: int) -> list[int]:
         return []
 
 
+def living_on(mount: Path) -> list[int]:
+    """Ids of the processes whose root file system is the one mounted at `mount`.
+
+    They include a host's PID 1 whose supervisor was killed by somebody else.
+    """
+    device = mount.stat().st_dev
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if (folder / "root/.").stat().st_dev == device:
+                found.append(int(folder.name))
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+    return found
+
+
 def alive(pid: int) -> bool:
     """Tell whether a process exists and is more than a zombie."""
     try:

@@ -56,6 +56,8 @@ class FleetSpec:
     name: str
     network: IPv4Network
     hosts: tuple[HostSpec, ...]
+    state_dir: Path
+    """The platform's own files on this machine, where Ansible reads what the mirror serves."""
 
     @property
     def bridge(self) -> str:
@@ -104,7 +106,8 @@ def fleet_of(platform: Platform) -> FleetSpec:
     if sandbox is None:
         raise PrerequisiteError(
             f"platform '{platform.name}' has no 'sandbox:' section, so no fleet can be made of it: "
-            "use an inventory that has one (inventories/sandbox), or add `sandbox: {fleet: NAME, network: CIDR}`"
+            "use an inventory that has one (inventories/sandbox), or add "
+            "`sandbox: {fleet: NAME, network: CIDR}`"
         )
     hosts = []
     for host in platform.hosts.values():
@@ -117,4 +120,4 @@ def fleet_of(platform: Platform) -> FleetSpec:
                 machine=f"{sandbox.fleet}-{number}",
             )
         )
-    return FleetSpec(name=sandbox.fleet, network=sandbox.network, hosts=tuple(hosts))
+    return FleetSpec(name=sandbox.fleet, network=sandbox.network, hosts=tuple(hosts), state_dir=platform.state_dir)

@@ -35,9 +35,7 @@ def start(fleet: FleetSpec) -> None:
     if pids(fleet) and _answers(fleet):
         return
     stop(fleet)
-    prefixes = ("irods", "wheels")
-    for prefix in prefixes:
-        folder(fleet, prefix).mkdir(parents=True, exist_ok=True)
+    folder(fleet, "wheels").mkdir(parents=True, exist_ok=True)
     log = fleet.folder / "mirror.log"
     command = [sys.executable, "-m", _MODULE, f"--fleet={fleet.name}"]
     command += [
@@ -46,7 +44,7 @@ def start(fleet: FleetSpec) -> None:
         "--cache",
         str(sandbox_root() / "cache" / "packages"),
     ]
-    command += [word for prefix in prefixes for word in ("--serve", f"{prefix}={folder(fleet, prefix)}")]
+    command += [word for prefix in ("irods", "wheels") for word in ("--serve", f"{prefix}={folder(fleet, prefix)}")]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True

@@ -119,7 +119,7 @@ class Handler(SimpleHTTPRequestHandler):
         translated = str(folder / rest)
         return f"{translated}/" if path.endswith("/") else translated
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         """Log failures only: a deployment makes thousands of requests."""
         if args and str(args[1] if len(args) > 1 else "").startswith(("4", "5")):
             print(f"{self.address_string()} {format % args}", file=sys.stderr, flush=True)

@@ -1,0 +1,62 @@
+# What a contributor does here. `make help` lists it.
+.DEFAULT_GOAL := help
+.PHONY: help venv host-packages demo demo-down test check lint unit contract integration molecule lock clean rule-checkers
+
+VENV := .venv
+BIN := $(VENV)/bin
+LOCKS := requirements/bootstrap.lock requirements/dev.lock
+# Tools find each other's programs, and the tests find the rule checkers.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | \
+	  awk -F'|' '{printf "  make %-15s %s\n", $$1, $$2}'
+
+demo: host-packages venv ## Build and deploy a small nation on this machine, and check it (root)
+	@$(BIN)/bic sandbox demo
+
+demo-down: venv ## Remove all that the demo made: hosts, mounts, bridge, firewall rules
+	@$(BIN)/bic sandbox down
+
+test: host-packages venv rule-checkers lint unit contract molecule integration ## Run all tests
+
+check: venv rule-checkers lint unit ## What to run before each commit: no root needed, about a minute
+
+lint: venv ## Formats, types, and the lint rules of Python, YAML and Ansible
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/yamllint --strict .
+	$(BIN)/ansible-lint --offline
+
+unit: venv ## Tests of pure code and of single modules
+	$(BIN)/pytest tests/unit
+
+contract: venv ## Tests of the clients against the stand-ins, or against real servers (see CONTRIBUTING.md)
+	$(BIN)/pytest tests/contract
+
+molecule: venv ## Each role by itself on hosts of its own (root)
+	@molecule/run $(SCENARIOS)
+
+integration: venv ## The whole nation on a fleet of its own (root)
+	$(BIN)/pytest tests/integration
+
+venv: $(VENV)/.locked ## Make or update the virtual environment from the lock files
+
+$(VENV)/.locked: $(LOCKS) pyproject.toml
+	@requirements/make-venv $(VENV)
+
+rule-checkers: $(BIN)/promtool ## Put promtool and amtool beside the other tools (no service is installed)
+
+$(BIN)/promtool: | venv
+	@monitoring/fetch-rule-checkers $(BIN)
+
+host-packages: ## Install the Debian packages that this machine lacks (root)
+	@sandbox/install-host-packages
+
+lock: venv ## Renew the lock files
+	@requirements/make-locks $(BIN)/uv
+
+clean: ## Remove the virtual environment and what tools cached here
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .ansible build dist

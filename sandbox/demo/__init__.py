@@ -1,0 +1,1 @@
+"""The demo: a whole small nation on this machine, deployed, brought on board and checked."""

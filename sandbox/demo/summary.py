@@ -1,0 +1,60 @@
+"""The last thing the demo prints: what runs where, how to reach it, and what to try next."""
+
+from __future__ import annotations
+
+import json
+
+from controlplane.model import Host, Platform
+from sandbox.mirror.artifacts import CHOICE_FILE
+
+#: Service → the port and path under which a person or a client reaches it.
+ENDPOINTS = {
+    "prometheus": ("Prometheus", 9090, "/"),
+    "controlplane": ("bic exporter", 9887, "/metrics"),
+}
+
+
+def summary(platform: Platform, seconds: float) -> str:
+    """Say what runs where, for a person who saw nothing of the run."""
+    minutes, rest = divmod(round(seconds), 60)
+    lines = ["", f"{platform.title}: {len(platform.hosts)} hosts run ({minutes} min {rest} s)", ""]
+    lines += ["What runs where"]
+    lines += [_host(host) for host in platform.hosts.values()]
+    lines += ["", "Addresses (certificates are signed by the authority below)"]
+    for host in platform.hosts.values():
+        for service in host.services:
+            if service in ENDPOINTS:
+                title, port, path = ENDPOINTS[service]
+                lines.append(f"  {title:<14} https://{host.address}:{port}{path}")
+    for zone in platform.zones.values():
+        provider = platform.hosts[zone.catalog_provider]
+        lines.append(f"  {'iRODS ' + zone.name:<14} {provider.address}:{zone.port}, administrator {zone.administrator}")
+    lines.append(f"  {'authority':<14} {platform.state_dir / 'pki' / 'ca.crt'}")
+    lines += ["", "Where the software came from"]
+    lines += ["  Debian packages  Debian's archive", "  Python packages  the package index, pinned by hash"]
+    choice = json.loads((platform.state_dir / CHOICE_FILE).read_text())["irods"]
+    lines.append(f"  {choice['system']:<15}  {_origin(choice)}")
+    monitor = next(platform.hosts_with("prometheus"), None)
+    lines += ["", "Next, try"]
+    lines.append("  .venv/bin/bic plan                          what differs from the inventory: nothing")
+    lines.append(f"  .venv/bin/bic sandbox shell {platform.zones and next(iter(platform.hosts)):<16}  a root shell on a host")
+    if monitor:
+        authority = platform.state_dir / "pki" / "ca.crt"
+        lines.append(f"  curl --cacert {authority} https://{monitor.address}:9887/metrics")
+    lines += ["", "`make demo-down` removes all of it."]
+    return "\n".join(lines)
+
+
+def _host(host: Host) -> str:
+    what = ", ".join(service.replace("_", " ") for service in host.services)
+    if host.facility:
+        what = f"buffer server of facility {host.facility} (base system only so far)"
+    return f"  {host.name:<20} {host.address!s:<13} {what or 'base system only so far'}"
+
+
+def _origin(choice: dict[str, str]) -> str:
+    if choice["source"] == "upstream":
+        return "upstream packages"
+    if choice["source"] == "mirror":
+        return f"upstream packages from the mirror {choice['url']}"
+    return "a STAND-IN of this project: the real protocol, not the real server"

@@ -1,0 +1,48 @@
+"""A control group for each host, where no systemd of this machine makes one.
+
+Without it all hosts would share one group, and the systemd of one would remove the groups of another's
+services.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sandbox.fleet.spec import FleetSpec, HostSpec
+
+
+def _hierarchies() -> list[Path]:
+    """Mount points of the hierarchies in which systemd keeps services: version 2, and version 1's own."""
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields, _, rest = line.partition(" - ")
+        kind, _, options = rest.split(" ", 2)
+        if kind == "cgroup2" or (kind == "cgroup" and "name=systemd" in options.split(",")):
+            found.append(Path(fields.split()[4]))
+    return found
+
+
+def _folders(fleet: FleetSpec, host: HostSpec) -> list[Path]:
+    return [hierarchy / fleet.bridge / host.machine for hierarchy in _hierarchies()]
+
+
+def wrapped(fleet: FleetSpec, host: HostSpec, command: list[str]) -> list[str]:
+    """The command that runs `command` in the host's own control groups, which are made if need be."""
+    files = []
+    for folder in _folders(fleet, host):
+        folder.mkdir(parents=True, exist_ok=True)
+        files.append(str(folder / "cgroup.procs"))
+    enter = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ >"$1" || exit; shift; n=$((n - 1)); done; exec "$@"'
+    return ["sh", "-c", enter, "sh", str(len(files)), *files, *command]
+
+
+def remove(fleet: FleetSpec, host: HostSpec) -> None:
+    """Remove the control groups of a host that is off."""
+    for folder in _folders(fleet, host):
+        if folder.is_dir():
+            for inner in sorted(folder.rglob("*"), reverse=True):
+                if inner.is_dir():
+                    inner.rmdir()
+            folder.rmdir()
+            if not any(path.is_dir() for path in folder.parent.iterdir()):
+                folder.parent.rmdir()

@@ -1,0 +1,121 @@
+"""What the mirror serves beside Debian's packages: iRODS, and what the control plane depends on.
+
+iRODS comes from upstream when its repository answers, else from the mirror that `BIC_IRODS_APT_MIRROR` names,
+else from the stand-in. The choice is written to the platform's state folder, where Ansible's group variables
+and the demo's summary read it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+
+from sandbox.fleet.image import SUITE
+from sandbox.fleet.spec import FleetSpec, SandboxError, sandbox_root
+from sandbox.fleet.system import locked, run, write_atomically
+from sandbox.mirror import apt_repository, control
+from sandbox.standins.irods import package as irods_standin
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+#: Where the iRODS Consortium publishes its packages.
+UPSTREAM_IRODS = "https://packages.irods.org/apt"
+#: Seconds that an upstream or a mirror may take to answer.
+PROBE_TIMEOUT = 5
+#: File in the platform's state folder that says what was taken from where.
+CHOICE_FILE = "artifacts.json"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Where a system's packages come from.
+
+    `source` is `upstream`, `mirror` or `stand-in`; `url` the apt repository, empty for upstream's own, and
+    `key_fingerprint` that of the key it is signed with, empty where it is upstream's.
+    """
+
+    system: str
+    source: str
+    url: str
+    key_fingerprint: str
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """All that the hosts install which is not Debian's."""
+
+    irods: Choice
+    wheels_url: str
+
+
+def publish(fleet: FleetSpec, report: Callable[[str], None]) -> Artifacts:
+    """Fill the fleet's mirror and write down what it took.
+
+    Raises `SandboxError` when the wheels cannot be had, or when a mirror was named that does not answer.
+    """
+    with locked(sandbox_root() / "artifacts.lock"):
+        irods = _choose_irods(fleet, report)
+        _publish_wheels(fleet)
+    artifacts = Artifacts(irods=irods, wheels_url=f"{fleet.mirror_url}/wheels/")
+    fleet.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_atomically(fleet.state_dir / CHOICE_FILE, json.dumps(asdict(artifacts), indent=1) + "\n")
+    return artifacts
+
+
+def _answers(repository: str) -> bool:
+    try:
+        url = f"{repository.rstrip('/')}/dists/{SUITE}/InRelease"
+        return httpx.get(url, timeout=PROBE_TIMEOUT, follow_redirects=True).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def _choose_irods(fleet: FleetSpec, report: Callable[[str], None]) -> Choice:
+    mirror = os.environ.get("BIC_IRODS_APT_MIRROR", "")
+    if _answers(UPSTREAM_IRODS):
+        report(f"iRODS: UPSTREAM packages from {UPSTREAM_IRODS}")
+        return Choice("iRODS", "upstream", "", "")
+    if mirror:
+        if not _answers(mirror):
+            raise SandboxError(
+                f"BIC_IRODS_APT_MIRROR names {mirror}, which has no dists/{SUITE}/InRelease: "
+                "correct it, or unset it to use the stand-in"
+            )
+        report(f"iRODS: packages from the MIRROR {mirror}; upstream does not answer")
+        return Choice("iRODS", "mirror", mirror, "")
+    report("iRODS: the STAND-IN of sandbox/standins/irods; upstream does not answer and no mirror is named")
+    packages = irods_standin.build(sandbox_root() / "cache" / "standins" / "irods")
+    fingerprint = apt_repository.publish(packages, control.folder(fleet, "irods"))
+    return Choice("iRODS", "stand-in", f"{fleet.mirror_url}/irods", fingerprint)
+
+
+def _publish_wheels(fleet: FleetSpec) -> None:
+    """Serve the wheels of the control plane's lock file."""
+    lock = REPOSITORY / "requirements" / "controlplane.lock"
+    cache = sandbox_root() / "cache" / "wheels"
+    wheels = cache / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    if not wheels.exists():
+        building = cache / "building"
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True)
+        # The hosts run Debian 12's Python, whatever runs here.
+        target = ["--python-version=3.11", "--implementation=cp", "--abi=cp311", "--abi=abi3", "--abi=none"]
+        target += [f"--platform={name}_x86_64" for name in ("manylinux_2_28", "manylinux_2_17", "manylinux2014")]
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        options = ["--require-hashes", "--only-binary=:all:", "--dest", building, "--requirement", lock]
+        run([*pip, *target, *options])
+        building.rename(wheels)
+    served = control.folder(fleet, "wheels")
+    for wheel in wheels.iterdir():
+        target_path = served / wheel.name
+        if not target_path.exists():
+            temporary = served / f".{wheel.name}"
+            shutil.copy(wheel, temporary)
+            temporary.replace(target_path)

@@ -1,0 +1,1 @@
+"""Small servers that speak the wire protocols of systems whose packages cannot be had everywhere."""

@@ -1,0 +1,116 @@
+"""`server_config.json` as the server uses it."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+VERSION = (5, 0, 2)
+RELEASE = "rods5.0.2"
+API_VERSION = "d"
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; the text says which part and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsServer:
+    """What the server shows to those who connect to it."""
+
+    certificate_chain_file: Path
+    certificate_key_file: Path
+    dh_params_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class TlsClient:
+    """What the server demands of servers that it connects to: `none`, `cert` or `hostname`."""
+
+    verify_server: str = "hostname"
+    ca_certificate_file: str | None = None
+    ca_certificate_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """One server's settings."""
+
+    host: str
+    port: int
+    zone: str
+    zone_user: str
+    zone_key: str
+    negotiation_key: str
+    provider: bool
+    provider_hosts: tuple[str, ...]
+    client_server_policy: str
+    hash_scheme: str
+    match_hash_policy: str
+    rule_bases: tuple[str, ...]
+    rule_engine_instances: tuple[str, ...]
+    catalogue: Path
+    rules_directory: Path
+    tls_server: TlsServer | None = None
+    tls_client: TlsClient = TlsClient()
+    database: dict[str, Any] | None = field(default=None, repr=False)
+    host_aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def load(path: Path, catalogue: Path) -> ServerConfig:
+    """Read a `server_config.json`. Raises `ConfigError` when it cannot be read or misses what is needed.
+
+    The rule bases are looked for beside it. The packaged server has validated the file against its schema before.
+    """
+    try:
+        document = json.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: not JSON: {error}") from error
+    try:
+        return parse(document, catalogue, path.parent)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: missing or malformed: {error}") from error
+
+
+def parse(document: dict[str, Any], catalogue: Path, rules_directory: Path) -> ServerConfig:
+    """Return the settings in a configuration document. Raises `KeyError` or `TypeError` for what is missing."""
+    engines = document["plugin_configuration"]["rule_engines"]
+    rule_bases = [
+        name
+        for engine in engines
+        for name in engine.get("plugin_specific_configuration", {}).get("re_rulebase_set", [])
+    ]
+    tls = document.get("tls_server")
+    client = document.get("tls_client", {})
+    entries = document["host_resolution"]["host_entries"]
+    return ServerConfig(
+        host=document["host"],
+        port=int(document["zone_port"]),
+        zone=document["zone_name"],
+        zone_user=document["zone_user"],
+        zone_key=document["zone_key"],
+        negotiation_key=document["negotiation_key"],
+        provider=document["catalog_service_role"] == "provider",
+        provider_hosts=tuple(document["catalog_provider_hosts"]),
+        client_server_policy=document["client_server_policy"],
+        hash_scheme=document["default_hash_scheme"],
+        match_hash_policy=document["match_hash_policy"],
+        rule_bases=tuple(rule_bases),
+        rule_engine_instances=tuple(engine["instance_name"] for engine in engines),
+        catalogue=catalogue,
+        rules_directory=rules_directory,
+        tls_server=None
+        if tls is None
+        else TlsServer(
+            Path(tls["certificate_chain_file"]), Path(tls["certificate_key_file"]), Path(tls["dh_params_file"])
+        ),
+        tls_client=TlsClient(
+            client.get("verify_server", "hostname"),
+            client.get("ca_certificate_file"),
+            client.get("ca_certificate_path"),
+        ),
+        database=document["plugin_configuration"].get("database"),
+        host_aliases={entry["addresses"][0]: tuple(entry["addresses"]) for entry in entries if entry.get("addresses")},
+    )

@@ -1,0 +1,96 @@
+"""iRODS error codes and the exception that carries them to the client.
+
+The numbers are those of iRODS 5.0.2's error table; only the ones the stand-in can answer are listed.
+"""
+
+from enum import IntEnum
+
+
+class Code(IntEnum):
+    """Error codes by their iRODS names."""
+
+    SYS_UNMATCHED_API_NUM = -12000
+    SYS_NO_API_PRIV = -13000
+    SYS_API_INPUT_ERR = -14000
+    SYS_FILE_DESC_OUT_OF_RANGE = -19000
+    SYS_INVALID_OPR_TYPE = -35000
+    SYS_PROXYUSER_NO_PRIV = -39000
+    SYS_NOT_SUPPORTED = -66000
+    SYS_RESC_DOES_NOT_EXIST = -78000
+    SYS_RESC_IS_DOWN = -105000
+    SYS_RESC_QUOTA_EXCEEDED = -110000
+    SYS_INVALID_INPUT_PARAM = -130000
+    ZONE_KEY_SIGNATURE_MISMATCH = -147000
+    SYS_INTERNAL_ERR = -154000
+    SYS_SOCK_CONNECT_ERR = -162000
+    SYS_LIBRARY_ERROR = -167000
+    SYS_NOT_ALLOWED = -169000
+    AUTHENTICATION_ERROR = -178000
+    OVERWRITE_WITHOUT_FORCE_FLAG = -312000
+    USER_INPUT_PATH_ERR = -317000
+    USER_INVALID_USERNAME_FORMAT = -319000
+    SAME_SRC_DEST_PATHS_ERR = -339000
+    BAD_INPUT_DESC_INDEX = -345000
+    CANT_RM_NON_EMPTY_HOME_COLL = -354000
+    OBJ_PATH_DOES_NOT_EXIST = -358000
+    UNIX_FILE_OPEN_ERR = -510000
+    UNIX_FILE_CREATE_ERR = -511000
+    UNIX_FILE_READ_ERR = -512000
+    UNIX_FILE_WRITE_ERR = -513000
+    UNIX_FILE_UNLINK_ERR = -515000
+    UNIX_FILE_STAT_ERR = -516000
+    UNIX_FILE_RENAME_ERR = -528000
+    CAT_SQL_ERR = -806000
+    CAT_NO_ROWS_FOUND = -808000
+    CATALOG_ALREADY_HAS_ITEM_BY_THAT_NAME = -809000
+    CAT_INVALID_RESOURCE_TYPE = -810000
+    CAT_INVALID_RESOURCE_NET_ADDR = -812000
+    CAT_INVALID_RESOURCE_VAULT_PATH = -813000
+    CAT_UNKNOWN_COLLECTION = -814000
+    CAT_INVALID_ARGUMENT = -816000
+    CAT_UNKNOWN_FILE = -817000
+    CAT_NO_ACCESS_PERMISSION = -818000
+    CAT_SUCCESS_BUT_WITH_NO_INFO = -819000
+    CAT_INVALID_USER_TYPE = -820000
+    CAT_COLLECTION_NOT_EMPTY = -821000
+    CAT_UNKNOWN_TABLE = -823000
+    CAT_NOT_OPEN = -824000
+    CAT_FAILED_TO_LINK_TABLES = -825000
+    CAT_INVALID_AUTHENTICATION = -826000
+    CAT_INVALID_USER = -827000
+    CAT_INVALID_ZONE = -828000
+    CAT_INVALID_GROUP = -829000
+    CAT_INSUFFICIENT_PRIVILEGE_LEVEL = -830000
+    CAT_INVALID_RESOURCE = -831000
+    CAT_NAME_EXISTS_AS_COLLECTION = -833000
+    CAT_NAME_EXISTS_AS_DATAOBJ = -834000
+    CAT_RESOURCE_NOT_EMPTY = -835000
+    CAT_PASSWORD_ENCODING_ERROR = -850000
+    CAT_UNKNOWN_SPECIFIC_QUERY = -853000
+    CAT_INVALID_RESOURCE_NAME = -859000
+    CAT_INVALID_CHILD = -857000
+    REMOTE_SERVER_AUTHENTICATION_FAILURE = -910000
+    NO_RULE_OR_MSI_FUNCTION_FOUND_ERR = -1097000
+    RE_PARSER_ERROR = -1201000
+    RE_UNKNOWN_ERROR = -1220000
+    CHILD_EXISTS = -1802000
+    HIERARCHY_ERROR = -1803000
+    CHILD_NOT_FOUND = -1804000
+    CHILD_HAS_PARENT = -1812000
+    DIRECT_CHILD_ACCESS = -1816000
+    SERVER_NEGOTIATION_ERROR = -1825000
+    USER_NOT_IN_GROUP = -1830000
+
+
+class IrodsError(Exception):
+    """An operation's refusal.
+
+    `code` is the negative number the client gets. `stack` is what the reply's error stack says, as pairs of
+    status and text. `body` is a packed output structure for the few calls that answer one beside an error.
+    """
+
+    def __init__(self, code: int, *messages: str, stack: list[tuple[int, str]] | None = None, body: str = "") -> None:
+        super().__init__(f"{code} {'; '.join(messages)}".strip())
+        self.code = int(code)
+        self.stack = [(0, message) for message in messages] + (stack or [])
+        self.body = body

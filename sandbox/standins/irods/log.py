@@ -1,0 +1,78 @@
+"""The server's log: JSON lines with the keys of iRODS 5's own, to syslog or standard output.
+
+Beside it there is an optional log of API calls, one JSON line a request, in the file that the environment
+variable `IRODS_STANDIN_CALL_LOG` names; it is there for tests that count calls.
+"""
+
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from logging.handlers import SysLogHandler
+from pathlib import Path
+
+CALL_LOG_VARIABLE = "IRODS_STANDIN_CALL_LOG"
+_SYSLOG_SOCKET = "/dev/log"
+_LEVELS = {
+    "critical": logging.CRITICAL,
+    "error": logging.ERROR,
+    "warn": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+}
+
+
+class Log:
+    """Writes log lines of one server."""
+
+    def __init__(self, zone: str, *, syslog: bool) -> None:
+        self._zone = zone
+        self._host = socket.gethostname()
+        self._logger = logging.Logger("irods-standin", logging.INFO)
+        self._agent = logging.Logger("irods-standin-agent", logging.INFO)
+        for logger, ident in ((self._logger, "irodsServer"), (self._agent, "irodsAgent")):
+            handler: logging.Handler
+            if syslog and Path(_SYSLOG_SOCKET).exists():
+                handler = SysLogHandler(_SYSLOG_SOCKET, facility=SysLogHandler.LOG_LOCAL0)
+                handler.ident = f"{ident}[{os.getpid()}]: "  # type: ignore[attr-defined]
+                handler.append_nul = False  # type: ignore[attr-defined]
+            else:
+                handler = logging.StreamHandler(sys.stdout)
+            logger.addHandler(handler)
+        call_log = os.environ.get(CALL_LOG_VARIABLE)
+        self._calls = None if not call_log else os.open(call_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._lock = threading.Lock()
+
+    def write(self, level: str, category: str, message: str, **fields: str) -> None:
+        """Write a line; categories are iRODS's (`server`, `agent`, `authentication`, `rule_engine`, ...)."""
+        kind = "server" if category in ("server", "agent_factory") else "agent"
+        line = {
+            "log_category": category,
+            "log_level": level,
+            "log_message": message,
+            **fields,
+            "server_host": self._host,
+            "server_pid": os.getpid(),
+            "server_timestamp": _now(),
+            "server_type": kind,
+            "server_zone": self._zone,
+        }
+        (self._logger if kind == "server" else self._agent).log(_LEVELS[level], "%s", json.dumps(line))
+
+    def call(self, number: int, name: str, user: str, result: int, arguments: Sequence[str] = ()) -> None:
+        """Write a line about an API request to the call log, if there is one. Arguments must hold no secrets."""
+        if self._calls is None:
+            return
+        line = {"time": _now(), "api_number": number, "api_name": name, "user": user, "result": result}
+        if arguments:
+            line["arguments"] = list(arguments)
+        with self._lock:
+            os.write(self._calls, json.dumps(line).encode() + b"\n")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
