@@ -1,0 +1,48 @@
+"""What the scenarios' tests have in common: how to reach the host under test from where the tests run."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+from testinfra.host import Host
+
+CONNECT_TIMEOUT = 3.0
+
+
+@pytest.fixture
+def state_dir() -> Path:
+    """The scenario's folder of files on the control host, among them the certificate authority."""
+    return Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / ".state/molecule" / os.environ["MOLECULE_SCENARIO_NAME"]
+
+
+@pytest.fixture
+def authority(state_dir: Path) -> Path:
+    """The certificate of the scenario's authority."""
+    return state_dir / "pki/ca.crt"
+
+
+@pytest.fixture
+def tls(authority: Path) -> ssl.SSLContext:
+    """A client's TLS settings that trust this authority and no other, and check the server's name."""
+    return ssl.create_default_context(cafile=str(authority))
+
+
+@pytest.fixture
+def address(host: Host) -> str:
+    """The address of the host under test."""
+    return str(host.ansible.get_variables()["ansible_host"])
+
+
+def reachable(address: str, port: int) -> bool:
+    """Whether a TCP connection from here to the port is let in, be it accepted or answered with a reset."""
+    try:
+        with socket.create_connection((address, port), CONNECT_TIMEOUT):
+            return True
+    except ConnectionRefusedError:
+        return True
+    except TimeoutError:
+        return False
