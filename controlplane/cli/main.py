@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from controlplane.cli import inventory, plan, sandbox
+from controlplane.cli import exporter, health, inventory, plan, sandbox
 from controlplane.cli.context import Context
 from controlplane.errors import EXIT_FAILURE, BicError
 
@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 app.add_typer(inventory.app)
 app.add_typer(plan.app)
+app.add_typer(health.app)
+app.add_typer(exporter.app)
 app.add_typer(sandbox.app, name="sandbox")
 
 

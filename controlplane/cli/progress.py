@@ -18,8 +18,8 @@ def watching() -> Iterator[Watch]:
     if not sys.stderr.isatty():
         yield _plain
         return
-    from rich.console import Console
     from rich import progress
+    from rich.console import Console
 
     columns = (
         progress.TextColumn("{task.description}"),

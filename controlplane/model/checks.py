@@ -195,15 +195,23 @@ def _accounts(platform: PlatformDocument | None, facilities: Sequence[FacilityDo
             place = platform.source.at("zones", zone_name, "administrator")
             taken[zone.administrator.user] = f"the administrator of zone {zone_name} ({place})"
     described: set[str] = set()
+    identifiers = {facility.data.id for facility in facilities}
     for facility in facilities:
         if facility.data.id in described:
             continue  # A facility described twice is one problem, not one for each of its groups.
         described.add(facility.data.id)
+        # A facility `a-b` next to one called `a`: whose is the group `a-b-c`?
+        others = [name for name in identifiers if name.startswith(f"{facility.data.id}-")]
         groups = [(facility.data.id, facility.source.at("id"), f"the facility {facility.data.id!r}")]
         for index, team in enumerate(facility.data.teams):
             name = f"{facility.data.id}-{team.id}"
             place = facility.source.at("teams", index, "id")
             groups.append((name, place, f"the team {team.id!r} of {facility.data.id!r}"))
+            if nested := next((other for other in others if name.startswith(f"{other}-")), None):
+                yield Problem(
+                    place,
+                    f"the team's group {name!r} reads like one of the facility {nested!r}; rename the team",
+                )
             if len(name) > 63:
                 yield Problem(place, f"the group name {name!r} has more than the 63 characters of iRODS")
         mine: set[str] = set()

@@ -181,6 +181,11 @@ class Platform:
     state_dir: Path
     """The control host's own files for this platform: PKI and generated secrets. Absolute."""
 
+    @property
+    def ca_file(self) -> Path:
+        """The certificate of the platform's own authority, a PEM file."""
+        return self.state_dir / "pki" / "ca.crt"
+
     @cached_property
     def people(self) -> Mapping[str, Person]:
         """Everybody on the platform by user name."""

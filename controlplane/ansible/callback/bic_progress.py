@@ -32,6 +32,7 @@ options:
       - name: BIC_PROGRESS_FIRST_RECORD
 """
 
+META_ACTIONS = ("meta", "ansible.builtin.meta")
 DEBUG_ACTIONS = ("debug", "ansible.builtin.debug")
 #: How much slower or faster than the earlier run this one is taken to be, at the most.
 SPEED_LIMITS = (0.2, 4.0)
@@ -107,8 +108,9 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:  # noqa: ANN401
         """Say which task starts, how far the run is and how long it will still take."""
         self._end_task()
-        self._task_name = task.get_name().strip()
-        self._say_task()
+        if task.action not in META_ACTIONS:
+            self._task_name = task.get_name().strip()
+            self._say_task()
 
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:  # noqa: ANN401
         """Say which handler starts."""
