@@ -32,7 +32,9 @@ def wrapped(fleet: FleetSpec, host: HostSpec, command: list[str]) -> list[str]:
     for folder in _folders(fleet, host):
         folder.mkdir(parents=True, exist_ok=True)
         files.append(str(folder / "cgroup.procs"))
-    enter = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ >"$1" || exit; shift; n=$((n - 1)); done; exec "$@"'
+    enter = (
+        'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ >"$1" || exit; shift; n=$((n - 1)); done; exec "$@"'
+    )
     return ["sh", "-c", enter, "sh", str(len(files)), *files, *command]
 
 

@@ -125,6 +125,7 @@ def start(fleet: FleetSpec, host: HostSpec) -> None:
     disk = _disk(fleet, host)
     if _nspawn(disk):
         return
+    network.unplug(host)
     disk.mount()
     command = [
         _NSPAWN,

@@ -120,4 +120,6 @@ def fleet_of(platform: Platform) -> FleetSpec:
                 machine=f"{sandbox.fleet}-{number}",
             )
         )
-    return FleetSpec(name=sandbox.fleet, network=sandbox.network, hosts=tuple(hosts), state_dir=platform.state_dir)
+    return FleetSpec(
+        name=sandbox.fleet, network=sandbox.network, hosts=tuple(hosts), state_dir=platform.state_dir
+    )

@@ -1,0 +1,118 @@
+"""A nation for tests: a sandbox inventory of their own, and the commands that work on it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from controlplane.model import Platform, load_platform
+from sandbox.fleet.spec import FleetSpec, fleet_of
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BIN = REPOSITORY / ".venv" / "bin"
+#: Seconds after which a demo run is taken to hang.
+DEMO_DEADLINE = 1800
+
+
+#: What the demo prints → where it is then. Each is a place at which a run is killed.
+KILL_POINTS = {
+    "booting 8 hosts": "while the hosts boot",
+    "certificates : Create the authority's key": "while the certificate authority is made",
+    "base : Install what every host has": "while packages are installed",
+    "postgresql : Install": "while PostgreSQL is installed",
+    "irods_server : Set the zone up": "while iRODS is set up",
+    "step 4 of 6": "while the facilities are brought on board",
+}
+
+
+@dataclass
+class Run:
+    """A finished or killed command."""
+
+    code: int
+    output: str
+    killed_at: str | None = None
+
+
+@dataclass
+class Nation:
+    """A sandbox inventory of the tests' own, and what became of it."""
+
+    inventory: Path
+    environment: dict[str, str]
+    check: Run | None = None
+    killed: list[Run] = field(default_factory=list)
+    demo: Run | None = None
+    again: Run | None = None
+
+    @property
+    def platform(self) -> Platform:
+        return load_platform(self.inventory)
+
+    @property
+    def fleet(self) -> FleetSpec:
+        return fleet_of(self.platform)
+
+    @property
+    def authority(self) -> Path:
+        return self.platform.state_dir / "pki" / "ca.crt"
+
+    def address(self, host: str) -> str:
+        return str(self.platform.hosts[host].address)
+
+    def run(self, *words: str | Path, until: str | None = None, deadline: float = DEMO_DEADLINE) -> Run:
+        """Run a command; with `until`, kill its whole process group when it prints that."""
+        process = subprocess.Popen(
+            [str(word) for word in words],
+            cwd=REPOSITORY,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        timer = threading.Timer(deadline, os.killpg, (process.pid, signal.SIGKILL))
+        timer.start()
+        lines = []
+        killed = None
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            if until and until in line and killed is None:
+                killed = until
+                os.killpg(process.pid, signal.SIGKILL)
+        code = process.wait()
+        timer.cancel()
+        return Run(code, "".join(lines), killed)
+
+    def bic(self, *words: str, deadline: float = 300) -> Run:
+        return self.run(BIN / "bic", *words, deadline=deadline)
+
+    def ansible(self, *words: str) -> Run:
+        return self.run(BIN / "ansible-playbook", "-i", self.inventory / "platform.yml", "site.yml", *words)
+
+
+def copy_inventory(folder: Path, fleet: str, network: str) -> Path:
+    """Copy the sandbox's inventory for a fleet of another name and address range (such as `10.78.0`)."""
+    inventory = folder / "inventory"
+    shutil.copytree(REPOSITORY / "inventories" / "sandbox", inventory)
+    for path in inventory.rglob("*.yml"):
+        text = path.read_text().replace("10.77.0.", f"{network}.").replace("fleet: demo", f"fleet: {fleet}")
+        path.write_text(text)
+    return inventory
+
+
+def environment_for(inventory: Path, state: Path) -> dict[str, str]:
+    """The environment in which commands work on that inventory."""
+    return {
+        **os.environ,
+        "BIC_INVENTORY": str(inventory),
+        "BIC_STATE_DIR": str(state),
+        "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+        "ANSIBLE_FORCE_COLOR": "0",
+        "COLUMNS": "160",
+    }

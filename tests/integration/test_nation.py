@@ -1,0 +1,204 @@
+"""The demo as a whole: what a person who runs it may rely on."""
+
+import json
+import re
+import socket
+import ssl
+import subprocess
+import time
+
+import httpx
+import pytest
+from irods.session import iRODSSession
+from nation import KILL_POINTS, Nation
+
+from sandbox.fleet import host as hosts
+from sandbox.fleet.spec import HostSpec
+
+RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+#: Seconds that the services may take until all answer again after their hosts' power came back.
+RECOVERY_DEADLINE = 180
+
+
+def test_check_mode_does_not_fail_on_fresh_hosts(nation: Nation) -> None:
+    assert nation.check is not None
+    assert nation.check.code == 0, nation.check.output[-5000:]
+
+
+def test_every_kill_point_was_reached(nation: Nation) -> None:
+    assert [run.killed_at for run in nation.killed] == list(KILL_POINTS)
+
+
+def test_the_run_after_the_killed_ones_ends_well(nation: Nation) -> None:
+    assert nation.demo is not None
+    assert nation.demo.code == 0, nation.demo.output[-8000:]
+    for word in ("https://10.78.0.15:9090", "https://10.78.0.15:9887/metrics", "Next, try"):
+        assert word in nation.demo.output
+
+
+def test_a_second_run_changes_nothing(nation: Nation) -> None:
+    assert nation.again is not None
+    assert nation.again.code == 0, nation.again.output[-8000:]
+    recap = {host: int(changed) for host, changed, _, _ in RECAP.findall(nation.again.output)}
+    assert recap == dict.fromkeys(nation.platform.hosts, 0) | (
+        {"localhost": 0} if "localhost" in recap else {}
+    ), nation.again.output[-8000:]
+
+
+def _targets(nation: Nation) -> dict[str, str]:
+    """Every scrape target of Prometheus and its health, asked over TLS with our authority."""
+    url = f"https://{nation.address('dc1-monitor')}:9090/api/v1/targets"
+    context = ssl.create_default_context(cafile=str(nation.authority))
+    answer = httpx.get(url, verify=context, timeout=10, trust_env=False).raise_for_status().json()
+    return {target["scrapeUrl"]: target["health"] for target in answer["data"]["activeTargets"]}
+
+
+def _wait_for_targets(nation: Nation, deadline: float = 90) -> dict[str, str]:
+    until = time.monotonic() + deadline
+    while True:
+        try:
+            targets = _targets(nation)
+        except httpx.HTTPError:
+            targets = {}
+        if (targets and set(targets.values()) == {"up"}) or time.monotonic() > until:
+            return targets
+        time.sleep(2)
+
+
+def test_prometheus_says_that_every_target_is_up(nation: Nation) -> None:
+    targets = _wait_for_targets(nation)
+    expected = {f"https://{host.address}:9100/metrics" for host in nation.platform.hosts.values()}
+    expected |= {f"https://{nation.address('dc1-icat')}:9187/metrics"}
+    expected |= {f"https://{nation.address('dc1-monitor')}:{port}/metrics" for port in (9090, 9093, 9887)}
+    assert targets == dict.fromkeys(expected, "up")
+
+
+def test_prometheus_has_the_metrics_of_the_zone(nation: Nation) -> None:
+    url = f"https://{nation.address('dc1-monitor')}:9090/api/v1/query"
+    context = ssl.create_default_context(cafile=str(nation.authority))
+    query = {"query": "bic_irods_users"}
+    answer = (
+        httpx.get(url, params=query, verify=context, timeout=10, trust_env=False).raise_for_status().json()
+    )
+    assert sum(float(sample["value"][1]) for sample in answer["data"]["result"]) > 1, answer
+
+
+def test_postgresql_refuses_plaintext(nation: Nation) -> None:
+    """The server answers a start-up message without TLS with an error that names the missing encryption."""
+    message = b"user\0irods\0database\0ICAT\0\0"
+    packet = (len(message) + 8).to_bytes(4, "big") + (196608).to_bytes(4, "big") + message
+    with socket.create_connection((nation.address("dc1-icat"), 5432), timeout=10) as connection:
+        connection.sendall(packet)
+        answer = connection.recv(4096)
+    assert answer.startswith(b"E")
+    assert b"no encryption" in answer
+
+
+@pytest.mark.parametrize("server", ["dc1-icat", "dc2-irods"])
+def test_irods_refuses_plaintext(nation: Nation, server: str) -> None:
+    password = (nation.platform.state_dir / "secrets" / "irods_admin_password").read_text().strip()
+    with (
+        iRODSSession(
+            host=nation.address(server),
+            port=1247,
+            user="rods",
+            password=password,
+            zone="bicZone",
+            client_server_policy="CS_NEG_REFUSE",
+            connection_timeout=15,
+        ) as session,
+        pytest.raises(Exception, match=r"(?i)neg|CS_NEG|closed|SYS_"),
+    ):
+        session.collections.get("/bicZone")
+
+
+def test_plan_is_empty_after_apply(nation: Nation) -> None:
+    done = nation.bic("plan")
+    assert done.code == 0, done.output
+
+
+def test_a_group_deleted_by_hand_is_the_plans_one_creation(nation: Nation) -> None:
+    password = (nation.platform.state_dir / "secrets" / "irods_admin_password").read_text().strip()
+    with iRODSSession(
+        host=nation.address("dc1-icat"),
+        port=1247,
+        user="rods",
+        password=password,
+        zone="bicZone",
+        client_server_policy="CS_NEG_REQUIRE",
+        client_server_negotiation="request_server_negotiation",
+        ssl_verify_server="hostname",
+        ssl_ca_certificate_file=str(nation.authority),
+        encryption_algorithm="AES-256-CBC",
+        encryption_key_size=32,
+        encryption_num_hash_rounds=16,
+        encryption_salt_size=8,
+    ) as session:
+        session.groups.remove("nantes-cell-dynamics")
+    plan = nation.bic("plan", "--json")
+    assert plan.code == 2, plan.output
+    changes = json.loads(plan.output)["changes"]
+    assert [(change["action"], change["key"]) for change in changes] == [
+        ("create", "irods/bicZone/group/nantes-cell-dynamics")
+    ]
+    applied = nation.bic("apply", "--yes")
+    assert applied.code == 0, applied.output
+    assert nation.bic("plan").code == 0
+
+
+def test_all_services_come_back_after_a_power_cycle(nation: Nation) -> None:
+    fleet = nation.fleet
+    for host in fleet.hosts:
+        hosts.stop(fleet, host)
+    for host in fleet.hosts:
+        hosts.start(fleet, host)
+    begun = time.monotonic()
+    health = nation.bic("health")
+    while health.code != 0 and time.monotonic() < begun + RECOVERY_DEADLINE:
+        time.sleep(3)
+        health = nation.bic("health")
+    assert health.code == 0, health.output
+    print(f"healthy {time.monotonic() - begun:.0f} s after power came back")
+    assert set(_wait_for_targets(nation).values()) == {"up"}
+
+
+def test_a_missing_role_variable_is_one_clear_message(nation: Nation) -> None:
+    done = nation.ansible("--limit", "dc1-icat", "--tags", "irods_server", "-e", "irods_server_zone_key=")
+    assert done.code == 2, done.output
+    assert "irods_server_zone_key" in done.output
+
+
+def test_no_secret_is_in_the_output_of_the_runs(nation: Nation) -> None:
+    assert nation.demo is not None
+    secrets = [path.read_text().strip() for path in (nation.platform.state_dir / "secrets").iterdir()]
+    outputs = [nation.demo.output, *(run.output for run in nation.killed)]
+    assert secrets
+    assert not [secret for secret in secrets for output in outputs if secret in output]
+
+
+def _in_host(nation: Nation, host: HostSpec, script: str, words: str) -> str:
+    """Run a shell script in a host, with `words` on its standard input, and return what it prints."""
+    command = hosts.command_in(nation.fleet, host, ["sh", "-c", script])
+    done = subprocess.run(command, input=words, capture_output=True, text=True, check=False, timeout=120)
+    return done.stdout
+
+
+def test_no_host_has_a_secret_that_everybody_can_read(nation: Nation) -> None:
+    secrets = nation.platform.state_dir / "secrets"
+    words = "\n".join(path.read_text().strip() for path in secrets.iterdir())
+    script = (
+        "cat >/root/words && find /etc /opt /var/lib /srv /var/log -xdev -type f -perm -o=r -size -1000k "
+        "-exec grep -lFf /root/words {} +; rm /root/words"
+    )
+    for host in nation.fleet.hosts:
+        assert _in_host(nation, host, script, words) == "", host.name
+
+
+def test_the_authoritys_key_never_leaves_the_control_host(nation: Nation) -> None:
+    key = nation.platform.state_dir / "pki" / "ca.key"
+    assert key.stat().st_mode & 0o077 == 0
+    body = key.read_text().splitlines()[1]
+    for host in nation.fleet.hosts:
+        assert (
+            _in_host(nation, host, "cat >/dev/shm/k; grep -rlFf /dev/shm/k /etc /root /var/lib", body) == ""
+        )
