@@ -19,6 +19,7 @@ COMMANDS = {
     "nft": "nftables",
     "ssh-keygen": "openssh-client",
     "nsenter": "util-linux",
+    "unshare": "util-linux",
     "mount": "mount",
     "apt-ftparchive": "apt-utils",
     "dpkg-deb": "dpkg",
@@ -28,10 +29,7 @@ COMMANDS = {
 
 def missing_packages() -> list[str]:
     """Debian packages that would bring the commands this machine lacks, sorted."""
-    search = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
-    return sorted(
-        {package for command, package in COMMANDS.items() if not shutil.which(command, path=search)}
-    )
+    return sorted({package for command, package in COMMANDS.items() if not shutil.which(command)})
 
 
 def _overlay_works(folder: Path) -> bool:
@@ -57,7 +55,7 @@ def problems() -> Iterator[str]:
     packages = missing_packages()
     if packages:
         yield f"the sandbox needs packages that are not installed: apt-get install {' '.join(packages)}"
-    if not _overlay_works(Path("/mnt")):
+    elif not _overlay_works(Path("/mnt")):
         yield (
             "this kernel cannot mount overlayfs here (or may not): load the module with `modprobe overlay`; "
             "in an unprivileged container it cannot work, use a virtual machine"
