@@ -12,7 +12,9 @@ MODIFY = ACCESS_TYPES["modify_object"]
 DELETE = ACCESS_TYPES["delete_object"]
 OWN = ACCESS_TYPES["own"]
 
-_LEVELS = {"read": READ, "write": MODIFY} | {name: level for name, level in ACCESS_TYPES.items() if name != "null"}
+_LEVELS = {"read": READ, "write": MODIFY} | {
+    name: level for name, level in ACCESS_TYPES.items() if name != "null"
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +113,13 @@ def _object(tx: Transaction, client: Client, path: str, *, admin_mode: bool) -> 
     return found, collection is not None
 
 
-def _change(tx: Transaction, where: str, parameters: tuple[object, ...], user_id: int, access_type: int) -> None:
+def _change(
+    tx: Transaction, where: str, parameters: tuple[object, ...], user_id: int, access_type: int
+) -> None:
     """Set or, with level 0, remove a user's permission on all objects that a query lists."""
-    tx.execute(f"delete from r_objt_access where user_id = ? and object_id in ({where})", (user_id, *parameters))  # noqa: S608
+    tx.execute(
+        f"delete from r_objt_access where user_id = ? and object_id in ({where})", (user_id, *parameters)
+    )  # noqa: S608
     if access_type:
         tx.execute(
             f"insert into r_objt_access select o.id, ?, ?, ?, ? from ({where}) o",  # noqa: S608
@@ -151,7 +157,9 @@ def modify(tx: Transaction, client: Client, zone: str, request: tuple[bool, str,
             Code.CAT_INVALID_ARGUMENT, f"Input path is not a collection and recursion was requested: {path}"
         )
     low, high = subtree(path)
-    collections = "select coll_id as id from r_coll_main where coll_name = ? or coll_name > ? and coll_name < ?"
+    collections = (
+        "select coll_id as id from r_coll_main where coll_name = ? or coll_name > ? and coll_name < ?"
+    )
     _change(tx, collections, (path, low, high), grantee.user_id, access_type)
     objects = f"select distinct data_id as id from r_data_main where coll_id in ({collections})"  # noqa: S608
     _change(tx, objects, (path, low, high), grantee.user_id, access_type)

@@ -104,7 +104,9 @@ def parse(document: dict[str, Any], catalogue: Path, rules_directory: Path) -> S
         tls_server=None
         if tls is None
         else TlsServer(
-            Path(tls["certificate_chain_file"]), Path(tls["certificate_key_file"]), Path(tls["dh_params_file"])
+            Path(tls["certificate_chain_file"]),
+            Path(tls["certificate_key_file"]),
+            Path(tls["dh_params_file"]),
         ),
         tls_client=TlsClient(
             client.get("verify_server", "hostname"),
@@ -112,5 +114,7 @@ def parse(document: dict[str, Any], catalogue: Path, rules_directory: Path) -> S
             client.get("ca_certificate_path"),
         ),
         database=document["plugin_configuration"].get("database"),
-        host_aliases={entry["addresses"][0]: tuple(entry["addresses"]) for entry in entries if entry.get("addresses")},
+        host_aliases={
+            entry["addresses"][0]: tuple(entry["addresses"]) for entry in entries if entry.get("addresses")
+        },
     )

@@ -62,7 +62,9 @@ def existing(tx: Transaction, client: Client, path: str, level: int) -> int:
 
 def usable(found: list[Replica]) -> Replica:
     """Return the first good replica on a storage resource that is not down. Raises -105000 when there is none."""
-    chosen = next((replica for replica in found if not replica.resource.down and replica.status != STALE), None)
+    chosen = next(
+        (replica for replica in found if not replica.resource.down and replica.status != STALE), None
+    )
     if chosen is None:
         raise IrodsError(Code.SYS_RESC_IS_DOWN)
     return chosen

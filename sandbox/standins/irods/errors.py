@@ -29,6 +29,7 @@ class Code(IntEnum):
     OVERWRITE_WITHOUT_FORCE_FLAG = -312000
     USER_INPUT_PATH_ERR = -317000
     USER_INVALID_USERNAME_FORMAT = -319000
+    USER_CHKSUM_MISMATCH = -314000
     SAME_SRC_DEST_PATHS_ERR = -339000
     BAD_INPUT_DESC_INDEX = -345000
     CANT_RM_NON_EMPTY_HOME_COLL = -354000
@@ -89,7 +90,9 @@ class IrodsError(Exception):
     status and text. `body` is a packed output structure for the few calls that answer one beside an error.
     """
 
-    def __init__(self, code: int, *messages: str, stack: list[tuple[int, str]] | None = None, body: str = "") -> None:
+    def __init__(
+        self, code: int, *messages: str, stack: list[tuple[int, str]] | None = None, body: str = ""
+    ) -> None:
         super().__init__(f"{code} {'; '.join(messages)}".strip())
         self.code = int(code)
         self.stack = [(0, message) for message in messages] + (stack or [])

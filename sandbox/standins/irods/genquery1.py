@@ -23,7 +23,9 @@ _ORDER_BY, _ORDER_BY_DESC = 0x400, 0x800
 _TOTAL_ROW_COUNT, _NO_DISTINCT, _UPPER_CASE = 0x20, 0x40, 0x200
 
 _SPLIT = re.compile(r"(?<=['\)])\s*(\|\||&&)\s*(?=[a-zA-Z=<>!])")
-_SIMPLE = re.compile(r"(=|<>|!=|<=|>=|<|>|n=|n<>|n<=|n>=|n<|n>|not like|like|begin_of|parent_of)\s*'(.*)'", re.S | re.I)
+_SIMPLE = re.compile(
+    r"(=|<>|!=|<=|>=|<|>|n=|n<>|n<=|n>=|n<|n>|not like|like|begin_of|parent_of)\s*'(.*)'", re.S | re.I
+)
 _SET = re.compile(r"(in|not in)\s*\((.*)\)", re.S | re.I)
 _BETWEEN = re.compile(r"between\s+'(.*?)'\s+(?:and\s+)?'(.*)'", re.S | re.I)
 
@@ -55,7 +57,9 @@ class Request:
         """Read a `GenQueryInp_PI`. Raises -130000 for numbers that are none."""
         selected, conditions = node.child("InxIvalPair_PI"), node.child("InxValPair_PI")
         try:
-            select = list(zip(map(int, selected.texts("inx")), map(int, selected.texts("ivalue")), strict=True))
+            select = list(
+                zip(map(int, selected.texts("inx")), map(int, selected.texts("ivalue")), strict=True)
+            )
             where = list(zip(map(int, conditions.texts("inx")), conditions.texts("svalue"), strict=True))
         except ValueError as error:
             raise IrodsError(Code.SYS_INVALID_INPUT_PARAM) from error
@@ -174,8 +178,12 @@ def _path(joined: set[str], target: str) -> Iterable[tuple[str, str]]:
 def _extra_metadata(tables: _Tables, alias: str, occurrence: int) -> str:
     """Join a further AVU of the same object, for the second and later conditions on one column."""
     kind = alias.removeprefix("r_").removesuffix("_meta_main")
-    table, key = {"data": ("r_data_main", "data_id"), "coll": ("r_coll_main", "coll_id"),
-                  "resc": ("r_resc_main", "resc_id"), "user": ("r_user_main", "user_id")}[kind]
+    table, key = {
+        "data": ("r_data_main", "data_id"),
+        "coll": ("r_coll_main", "coll_id"),
+        "resc": ("r_resc_main", "resc_id"),
+        "user": ("r_user_main", "user_id"),
+    }[kind]
     tables.need(table)
     suffix = f"_{occurrence}"
     join = (

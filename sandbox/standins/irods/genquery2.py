@@ -94,7 +94,9 @@ class _Builder:
         sql = [f"from {names[0]} {self.aliases[names[0]]}"]
         waiting = names[1:]
         while waiting:
-            step = next(((name, link) for name in waiting for link in _JOINS if _links(link, name, joined)), None)
+            step = next(
+                ((name, link) for name in waiting for link in _JOINS if _links(link, name, joined)), None
+            )
             if step is None:
                 # The only two tables that are linked through a third.
                 if "R_DATA_MAIN" in joined + waiting:

@@ -44,7 +44,9 @@ class Log:
                 handler = logging.StreamHandler(sys.stdout)
             logger.addHandler(handler)
         call_log = os.environ.get(CALL_LOG_VARIABLE)
-        self._calls = None if not call_log else os.open(call_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._calls = (
+            None if not call_log else os.open(call_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        )
         self._lock = threading.Lock()
 
     def write(self, level: str, category: str, message: str, **fields: str) -> None:

@@ -115,9 +115,7 @@ def apply_atomic(tx: Transaction, client: Client, zone: str, request: dict[str, 
     try:
         _authorize(tx, client, kind, object_id, admin_mode=request.get("admin_mode") is True)
     except IrodsError as error:
-        raise _refusal(
-            Code.CAT_NO_ACCESS_PERMISSION, "User not allowed to modify metadata"
-        ) from error
+        raise _refusal(Code.CAT_NO_ACCESS_PERMISSION, "User not allowed to modify metadata") from error
     for index, operation in enumerate(operations):
         fields = operation if isinstance(operation, dict) else {}
         avu = (fields.get("attribute"), fields.get("value"), fields.get("units", ""))

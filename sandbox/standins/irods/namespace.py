@@ -57,9 +57,7 @@ def check_path(zone: str, path: str) -> None:
 
 def _not_in_zone(path: str) -> IrodsError:
     code = Code.SYS_INVALID_INPUT_PARAM
-    text = (
-        f"{code.name}]  errno [] -- message [a valid zone name does not appear at the root of the object path [{path}]]\n"
-    )
+    text = f"{code.name}]  errno [] -- message [a valid zone name does not appear at the root of the object path [{path}]]\n"
     return IrodsError(code, stack=[(code.value, text)])
 
 
@@ -132,7 +130,10 @@ def move(tx: Transaction, client: Client, source: str, destination: str) -> None
         raise IrodsError(Code.CAT_UNKNOWN_COLLECTION)
     if destination == source or destination.startswith(f"{source}/"):
         raise IrodsError(Code.SAME_SRC_DEST_PATHS_ERR)
-    if access.level(tx, client, source_id) < access.DELETE or access.level(tx, client, parent_id) < access.MODIFY:
+    if (
+        access.level(tx, client, source_id) < access.DELETE
+        or access.level(tx, client, parent_id) < access.MODIFY
+    ):
         raise IrodsError(Code.CAT_NO_ACCESS_PERMISSION)
     if collection_id(tx, destination) is not None:
         raise IrodsError(Code.CAT_NAME_EXISTS_AS_COLLECTION)

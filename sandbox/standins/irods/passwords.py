@@ -6,12 +6,7 @@ Ported by behaviour from what python-irodsclient sends; none of it is encryption
 import base64
 import hashlib
 
-_WHEEL = (
-    "0123456789"
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    "abcdefghijklmnopqrstuvwxyz"
-    "!\"#$%&'()*+,-./"
-)
+_WHEEL = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!\"#$%&'()*+,-./"
 _PADDING = "1gCBizHWbwIYyWLoysGzTe6SyzqFKMniZX05faZHWAwQKXf6Fs"
 _V2_MARK = ".ObfV2"
 _MAX = 50
@@ -30,7 +25,9 @@ def signature(challenge: str) -> str:
 
 
 def _ring(key: str) -> bytes:
-    first = hashlib.md5(key.ljust(100, "\0")[:100].encode("latin-1", "replace"), usedforsecurity=False).digest()
+    first = hashlib.md5(
+        key.ljust(100, "\0")[:100].encode("latin-1", "replace"), usedforsecurity=False
+    ).digest()
     second = hashlib.md5(first, usedforsecurity=False).digest()
     third = hashlib.md5(first + second, usedforsecurity=False).digest()
     return first + second + third + third

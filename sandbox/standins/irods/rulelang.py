@@ -114,7 +114,11 @@ class _Parser:
 
     def _peek(self, ahead: int = 0) -> _Token:
         index = self._next + ahead
-        return self._tokens[index] if index < len(self._tokens) else _Token("end", "", len(self._source), len(self._source))
+        return (
+            self._tokens[index]
+            if index < len(self._tokens)
+            else _Token("end", "", len(self._source), len(self._source))
+        )
 
     def _fail(self) -> RuleSyntaxError:
         return RuleSyntaxError(self._source, self._peek().end)
@@ -248,7 +252,11 @@ class _Parser:
         token = self._peek()
         self._next += 1
         if token.kind == "string":
-            return Literal(re.sub(r"\\(.)", lambda match: {"n": "\n", "t": "\t"}.get(match[1], match[1]), token.text[1:-1]))
+            return Literal(
+                re.sub(
+                    r"\\(.)", lambda match: {"n": "\n", "t": "\t"}.get(match[1], match[1]), token.text[1:-1]
+                )
+            )
         if token.kind == "number":
             return Literal(float(token.text) if "." in token.text else int(token.text))
         if token.kind == "variable":

@@ -51,7 +51,9 @@ class RuleBase:
 
     rules: Sequence[Rule] = ()
 
-    def run(self, rule: Rule, arguments: list[Expression], caller: dict[str, Value], effects: Effects, depth: int) -> None:
+    def run(
+        self, rule: Rule, arguments: list[Expression], caller: dict[str, Value], effects: Effects, depth: int
+    ) -> None:
         """Carry out a rule's actions; variables given as arguments get the parameters' last values."""
         if depth > _MAX_DEPTH:
             raise IrodsError(Code.RE_UNKNOWN_ERROR, "rules call each other without end")
@@ -64,7 +66,9 @@ class RuleBase:
             if isinstance(argument, Variable) and parameter in local:
                 caller[argument.name] = local[parameter]
 
-    def _block(self, body: tuple[Statement, ...], local: dict[str, Value], effects: Effects, depth: int) -> None:
+    def _block(
+        self, body: tuple[Statement, ...], local: dict[str, Value], effects: Effects, depth: int
+    ) -> None:
         for statement in body:
             if statement.keyword == "if":
                 chosen = 0 if self._value(statement.expressions[0], local, effects, depth) else 1
@@ -73,7 +77,9 @@ class RuleBase:
             elif statement.keyword == "block":
                 self._block(statement.blocks[0], local, effects, depth)
             elif statement.keyword:
-                raise IrodsError(Code.NO_RULE_OR_MSI_FUNCTION_FOUND_ERR, f"{statement.keyword} is not supported")
+                raise IrodsError(
+                    Code.NO_RULE_OR_MSI_FUNCTION_FOUND_ERR, f"{statement.keyword} is not supported"
+                )
             else:
                 self._value(statement.expressions[0], local, effects, depth)
 
@@ -89,7 +95,10 @@ class RuleBase:
                 local[name] = self._value(right, local, effects, depth)
                 return local[name]
             case Operation(operator, (left, right)) if operator in ("++", "==", "!="):
-                first, second = self._value(left, local, effects, depth), self._value(right, local, effects, depth)
+                first, second = (
+                    self._value(left, local, effects, depth),
+                    self._value(right, local, effects, depth),
+                )
                 if operator == "++":
                     return f"{first}{second}"
                 return int((first == second) == (operator == "=="))
@@ -101,7 +110,11 @@ class RuleBase:
                 raise IrodsError(Code.NO_RULE_OR_MSI_FUNCTION_FOUND_ERR, "expression is not supported")
 
     def _call(
-        self, name: str, arguments: list[Expression], state: tuple[dict[str, Value], Effects, int], offset: int
+        self,
+        name: str,
+        arguments: list[Expression],
+        state: tuple[dict[str, Value], Effects, int],
+        offset: int,
     ) -> Value:
         local, effects, depth = state
         rule = next((rule for rule in self.rules if rule.name == name and rule.condition is None), None)
@@ -120,7 +133,7 @@ class RuleBase:
                 raise _Fail(Code.RE_UNKNOWN_ERROR, "", offset)
             case "fail", [int(code)]:
                 raise _Fail(code, "", offset)
-            case ("msiSetDefaultResc" | "msiSetRescQuotaPolicy"), [_, *_]:
+            case (("msiSetDefaultResc" | "msiSetRescQuotaPolicy"), [_, *_]):
                 effects.settings[name] = tuple(values)
             case _:
                 raise IrodsError(

@@ -141,7 +141,8 @@ def create(connection: sqlite3.Connection, zone: str, admin: str, password: str,
             (coll_id, path, parent, "public" if owner == public else admin, zone, now, now),
         )
         connection.execute(
-            "insert into r_objt_access values (?, ?, ?, ?, ?)", (coll_id, owner, ACCESS_TYPES["own"], now, now)
+            "insert into r_objt_access values (?, ?, ?, ?, ?)",
+            (coll_id, owner, ACCESS_TYPES["own"], now, now),
         )
     connection.execute(
         "insert into r_resc_main (resc_id, resc_name, zone_name, resc_type_name, resc_net, resc_def_path,"

@@ -48,13 +48,17 @@ def create(tx: Transaction, local_zone: str, name: str, user_type: str, zone: st
         " values (?, ?, ?, ?, ?, ?)",
         (client.user_id, user, user_type, parsed_zone, tx.now, tx.now),
     )
-    tx.execute("insert into r_user_group values (?, ?, ?, ?)", (client.user_id, client.user_id, tx.now, tx.now))
+    tx.execute(
+        "insert into r_user_group values (?, ?, ?, ?)", (client.user_id, client.user_id, tx.now, tx.now)
+    )
     home = user if parsed_zone == local_zone else f"{user}#{parsed_zone}"
     for parent in (f"/{local_zone}/home", f"/{local_zone}/trash/home"):
         namespace.register(tx, f"{parent}/{home}", client)
     if user_type != "rodsgroup":
         public = _exists(tx, "public", local_zone)
-        tx.execute("insert into r_user_group values (?, ?, ?, ?)", (public.user_id, client.user_id, tx.now, tx.now))
+        tx.execute(
+            "insert into r_user_group values (?, ?, ?, ?)", (public.user_id, client.user_id, tx.now, tx.now)
+        )
     return client
 
 
@@ -115,14 +119,17 @@ def set_password(tx: Transaction, local_zone: str, name: str, password: str | No
     if password is None:
         raise IrodsError(Code.CAT_PASSWORD_ENCODING_ERROR, "Error with password encoding.")
     tx.execute(
-        "insert or replace into r_user_password values (?, ?, ?, ?)", (found.user_id, password, tx.now, tx.now)
+        "insert or replace into r_user_password values (?, ?, ?, ?)",
+        (found.user_id, password, tx.now, tx.now),
     )
     tx.execute("update r_user_main set modify_ts = ? where user_id = ?", (tx.now, found.user_id))
 
 
 def password_of(tx: Transaction, client: Client) -> str:
     """Return a user's password; one without a password has the empty one, which cannot log in."""
-    return str(tx.value("select rcat_password from r_user_password where user_id = ?", (client.user_id,)) or "")
+    return str(
+        tx.value("select rcat_password from r_user_password where user_id = ?", (client.user_id,)) or ""
+    )
 
 
 def check(tx: Transaction, name: str, zone: str, challenge: str, answer: str) -> Client:
@@ -159,7 +166,9 @@ def change_member(tx: Transaction, local_zone: str, request: tuple[str, str, str
     user, parsed_zone = parse(name, zone or local_zone)
     member = _exists(tx, user, parsed_zone)
     key = (group.user_id, member.user_id)
-    is_member = tx.value("select 1 from r_user_group where group_user_id = ? and user_id = ?", key) is not None
+    is_member = (
+        tx.value("select 1 from r_user_group where group_user_id = ? and user_id = ?", key) is not None
+    )
     if operation == "add":
         if is_member:
             raise IrodsError(Code.CATALOG_ALREADY_HAS_ITEM_BY_THAT_NAME)
@@ -173,7 +182,10 @@ def change_member(tx: Transaction, local_zone: str, request: tuple[str, str, str
 def may_administer_group(tx: Transaction, client: Client, local_zone: str, group_name: str) -> bool:
     """Return whether a group administrator may change a group: it is a member, or the group has none yet."""
     group = _group(tx, local_zone, group_name)
-    members = [row[0] for row in tx.rows(
-        "select user_id from r_user_group where group_user_id = ?1 and user_id <> ?1", (group.user_id,)
-    )]
+    members = [
+        row[0]
+        for row in tx.rows(
+            "select user_id from r_user_group where group_user_id = ?1 and user_id <> ?1", (group.user_id,)
+        )
+    ]
     return not members or client.user_id in members

@@ -67,7 +67,9 @@ class Channel:
         """Return the next `size` bytes, or raise `ProtocolError` when the connection ends before them."""
         while len(self._buffer) < size:
             # Before TLS, read no further than asked: the handshake's bytes belong to the TLS socket.
-            chunk = self.sock.recv(max(size - len(self._buffer), 65536) if self.tls else size - len(self._buffer))
+            chunk = self.sock.recv(
+                max(size - len(self._buffer), 65536) if self.tls else size - len(self._buffer)
+            )
             if not chunk:
                 if not self._buffer:
                     raise Disconnected("connection closed")
@@ -137,7 +139,9 @@ def error_stack(entries: Iterable[tuple[int, str]]) -> bytes:
     listed = list(entries)
     if not listed:
         return b""
-    items = [element("RErrMsg_PI", leaf("status", status), leaf("msg", message)) for status, message in listed]
+    items = [
+        element("RErrMsg_PI", leaf("status", status), leaf("msg", message)) for status, message in listed
+    ]
     return element("RError_PI", leaf("count", len(listed)), *items).encode()
 
 

@@ -1,0 +1,255 @@
+"""How a connection begins: start-up message, negotiation of TLS, version, shared secret; both ends of it.
+
+Between servers it also ends with a proof that both have the zone's keys. iRODS puts that proof into the
+negotiation; only stand-ins talk to stand-ins here, so ours is a challenge answered with an HMAC, which does not
+reveal the keys to the other side.
+"""
+
+import base64
+import contextlib
+import hmac
+import json
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+from .config import API_VERSION, RELEASE, ServerConfig
+from .errors import Code, IrodsError
+from .wire import Channel, Message, Node, ProtocolError, binary_json, element, leaf
+
+REQUIRE, REFUSE, DONT_CARE = "CS_NEG_REQUIRE", "CS_NEG_REFUSE", "CS_NEG_DONT_CARE"
+USE_TLS, USE_TCP, FAILURE = "CS_NEG_USE_SSL", "CS_NEG_USE_TCP", "CS_NEG_FAILURE"
+NEGOTIATE = "request_server_negotiation"
+PEER_OPTION = "irods-standin-server"
+AUTHENTICATION_API = 110000
+_TIMEOUT = 30.0
+_FAREWELL = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Startup:
+    """What a client says of itself before it is authenticated."""
+
+    proxy_user: str
+    proxy_zone: str
+    client_user: str
+    client_zone: str
+    option: str
+
+    @property
+    def peer(self) -> bool:
+        """Whether another server connects."""
+        return self.option.startswith(PEER_OPTION)
+
+    @property
+    def negotiates(self) -> bool:
+        """Whether the client asked for negotiation."""
+        return NEGOTIATE in self.option
+
+    def pack(self) -> bytes:
+        """Return the packed `StartupPack_PI`."""
+        return element(
+            "StartupPack_PI",
+            leaf("irodsProt", 1),
+            leaf("reconnFlag", 0),
+            leaf("connectCnt", 0),
+            leaf("proxyUser", self.proxy_user),
+            leaf("proxyRcatZone", self.proxy_zone),
+            leaf("clientUser", self.client_user),
+            leaf("clientRcatZone", self.client_zone),
+            leaf("relVersion", RELEASE),
+            leaf("apiVersion", API_VERSION),
+            leaf("option", self.option),
+        ).encode()
+
+
+def version(status: int) -> Message:
+    """Return the message that ends the start-up; a negative status says why there will be no session."""
+    body = element(
+        "Version_PI",
+        leaf("status", status),
+        leaf("relVersion", RELEASE),
+        leaf("apiVersion", API_VERSION),
+        leaf("reconnPort", 0),
+        leaf("reconnAddr", ""),
+        leaf("cookie", 400),
+    )
+    return Message("RODS_VERSION", body.encode())
+
+
+def _negotiation(status: int, result: str) -> Message:
+    return Message(
+        "RODS_CS_NEG_T", element("CS_NEG_PI", leaf("status", status), leaf("result", result)).encode()
+    )
+
+
+def accept(channel: Channel, policy: str, context: ssl.SSLContext | ssl.SSLError | OSError | None) -> Startup:
+    """Take a connection through its start-up as the server; afterwards it is encrypted if both sides agreed.
+
+    `policy` is what `acPreConnect` demands. `context` may be the error that building it met, which every TLS
+    handshake then fails with. Raises `ProtocolError` or `IrodsError` when there will be no session; the client
+    has been told as far as the protocol allows.
+    """
+    first = channel.read()
+    if first.type != "RODS_CONNECT":
+        raise ProtocolError(f"{first.type} instead of RODS_CONNECT")
+    node = Node.parse(first.body)
+    startup = Startup(
+        node.get("proxyUser"),
+        node.get("proxyRcatZone"),
+        node.get("clientUser"),
+        node.get("clientRcatZone"),
+        node.get("option"),
+    )
+    result = USE_TCP
+    if startup.negotiates:
+        channel.write(_negotiation(1, policy))
+        reply = Node.parse(channel.read().body)
+        pairs = dict(pair.split("=", 1) for pair in reply.get("result").split(";") if "=" in pair)
+        result = pairs.get("cs_neg_result_kw", reply.get("result"))
+        if reply.number("status") != 1 or result not in (USE_TLS, USE_TCP):
+            raise _refuse(channel, Code.SERVER_NEGOTIATION_ERROR, f"negotiation failed: {result}")
+        if policy == REQUIRE and result == USE_TCP:
+            raise _refuse(channel, Code.SERVER_NEGOTIATION_ERROR, "request to use TCP refused")
+        if policy == REFUSE and result == USE_TLS:
+            raise _refuse(channel, Code.SERVER_NEGOTIATION_ERROR, "request to use TLS refused")
+    elif policy == REQUIRE:
+        text = "SSL is required by the server but not requested by the client"
+        raise _refuse(channel, Code.SYS_INVALID_INPUT_PARAM, text)
+    channel.write(version(0))
+    if result == USE_TLS:
+        if not isinstance(context, ssl.SSLContext):
+            raise ProtocolError(f"TLS is not set up: {context or 'no tls_server in server_config.json'}")
+        channel.upgrade(context.wrap_socket(channel.sock, server_side=True))
+        channel.read_header()  # the client's choice of encryption for parallel transfers, which are not offered
+        secret = channel.read()
+        if secret.type != "SHARED_SECRET":
+            raise ProtocolError(f"{secret.type} instead of SHARED_SECRET")
+    return startup
+
+
+def _refuse(channel: Channel, code: Code, text: str) -> IrodsError:
+    channel.write(version(code))
+    return IrodsError(code, text)
+
+
+def agree(ours: str, theirs: str) -> str:
+    """Return the result of a negotiation between a connecting and an accepting side's policy."""
+    if REQUIRE in (ours, theirs):
+        return FAILURE if REFUSE in (ours, theirs) else USE_TLS
+    return USE_TCP if REFUSE in (ours, theirs) else USE_TLS
+
+
+def client_context(config: ServerConfig) -> ssl.SSLContext:
+    """Return the TLS settings for connections to other servers."""
+    settings = config.tls_client
+    context = ssl.create_default_context(
+        cafile=settings.ca_certificate_file, capath=settings.ca_certificate_path
+    )
+    context.check_hostname = settings.verify_server == "hostname"
+    context.verify_mode = ssl.CERT_NONE if settings.verify_server == "none" else ssl.CERT_REQUIRED
+    return context
+
+
+def connect(config: ServerConfig, host: str, port: int, startup: Startup, default_resource: str) -> Channel:
+    """Connect to another server of the zone and prove that we know the zone's keys.
+
+    The other server makes new data objects of this connection on `default_resource`. Raises `IrodsError` with
+    -162000 when it cannot be reached, -1825000 when the two do not agree on TLS and -910000 when the zone's keys
+    differ.
+    """
+    try:
+        channel = Channel(socket.create_connection((host, port), _TIMEOUT))
+    except OSError as error:
+        raise IrodsError(Code.SYS_SOCK_CONNECT_ERR, f"{host}:{port}: {error}") from error
+    try:
+        _start(config, channel, host, startup)
+        _prove_keys(config, channel, default_resource)
+        channel.sock.settimeout(None)
+    except (OSError, ProtocolError) as error:
+        close(channel)
+        raise IrodsError(Code.SYS_SOCK_CONNECT_ERR, f"{host}:{port}: {error}") from error
+    except IrodsError:
+        close(channel)
+        raise
+    return channel
+
+
+def _start(config: ServerConfig, channel: Channel, host: str, startup: Startup) -> None:
+    channel.write(Message("RODS_CONNECT", startup.pack()))
+    theirs = Node.parse(channel.read().body).get("result")
+    result = agree(config.client_server_policy, theirs)
+    channel.write(_negotiation(int(result != FAILURE), f"cs_neg_result_kw={result};"))
+    if result == FAILURE:
+        text = f"negotiation failed: this server's policy is {config.client_server_policy}, that of {host} {theirs}"
+        raise IrodsError(Code.SERVER_NEGOTIATION_ERROR, text)
+    answer = Node.parse(channel.read().body)
+    if answer.number("status") < 0:
+        raise IrodsError(answer.number("status"), f"{host} refused the connection")
+    if result == USE_TLS:
+        context = client_context(config)
+        name = host if context.check_hostname else None
+        channel.upgrade(context.wrap_socket(channel.sock, server_hostname=name))
+        channel.write(Message("AES-256-CBC"))
+        channel.write(Message("SHARED_SECRET"))
+
+
+def _prove_keys(config: ServerConfig, channel: Channel, default_resource: str) -> None:
+    asked = {"scheme": "zone_key", "next_operation": "auth_agent_auth_request"}
+    challenge = request_json(channel, AUTHENTICATION_API, asked)["request_result"]
+    answer = {
+        "scheme": "zone_key",
+        "next_operation": "auth_agent_auth_response",
+        "digest": key_proof(config, str(challenge)),
+        "default_resource": default_resource,
+    }
+    request_json(channel, AUTHENTICATION_API, answer)
+
+
+def key_proof(config: ServerConfig, challenge: str) -> str:
+    """Return the answer to another server's challenge, which only a server with the zone's keys knows."""
+    text = f"{challenge}:{config.zone}:{config.zone_key}".encode()
+    return base64.b64encode(hmac.digest(config.negotiation_key.encode(), text, "sha256")).decode()
+
+
+def request(channel: Channel, number: int, document: dict[str, Any], bs: bytes = b"") -> Message:
+    """Send an API request with JSON to another server and return its reply. Raises its error."""
+    channel.write(Message("RODS_API_REQ", binary_json(json.dumps(document)).encode(), b"", bs, number))
+    reply = channel.read()
+    if reply.int_info < 0:
+        raise IrodsError(reply.int_info)
+    return reply
+
+
+def request_json(channel: Channel, number: int, document: dict[str, Any]) -> dict[str, Any]:
+    """Send an API request with JSON to another server and return the JSON of its reply."""
+    return json_body(request(channel, number, document))
+
+
+def json_body(message: Message) -> dict[str, Any]:
+    """Return the JSON object in a message's `BinBytesBuf_PI`. Raises `ProtocolError` when there is none."""
+    try:
+        raw = base64.b64decode(Node.parse(message.body).get("buf")).rstrip(b"\0")
+        document = json.loads(raw)
+    except ValueError as error:
+        raise ProtocolError(f"not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ProtocolError("not a JSON object")
+    return document
+
+
+def end(channel: Channel) -> None:
+    """End a connection that the other side has said goodbye on: with TLS, it waits for our goodbye."""
+    if isinstance(channel.sock, ssl.SSLSocket):
+        with contextlib.suppress(OSError, ValueError):
+            channel.sock.settimeout(_FAREWELL)
+            channel.sock.unwrap()
+    close(channel)
+
+
+def close(channel: Channel) -> None:
+    """Close a connection whatever state it is in."""
+    with contextlib.suppress(OSError):
+        channel.sock.shutdown(socket.SHUT_RDWR)
+    channel.sock.close()

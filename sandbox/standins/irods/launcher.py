@@ -1,0 +1,133 @@
+"""Runs the stand-in on a loopback port, in this process or as a command: for tests and development.
+
+The packaged server is `irodsServer`; unlike it, this one needs no installation and no PostgreSQL.
+"""
+
+import argparse
+import contextlib
+import secrets
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .catalogue import Catalogue
+from .config import ServerConfig, TlsClient, TlsServer
+from .log import Log
+from .server import Server
+
+_RULE_ENGINE = "irods_rule_engine_plugin-irods_rule_language-instance"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run a stand-in: its directory holds catalogue, rule bases and vault and may be used again."""
+
+    directory: Path
+    zone: str = "tempZone"
+    user: str = "rods"
+    password: str = "rods"  # noqa: S105 - of a throw-away zone on the loopback interface
+    host: str = "localhost"
+    address: str = "127.0.0.1"
+    port: int = 0
+    policy: str = "CS_NEG_REFUSE"
+    tls_server: TlsServer | None = None
+    tls_client: TlsClient = TlsClient()
+    provider: tuple[str, int] | None = None
+    default_resource: str = "demoResc"
+    zone_key: str = "TEMPORARY_ZONE_KEY"
+    negotiation_key: str = "32_byte_server_negotiation_key__"
+
+
+def core_rules(policy: str, default_resource: str, quotas: str = "off") -> str:
+    """Return a rule base `core` with the policies that the stand-in reads."""
+    return (
+        f'acPreConnect(*OUT) {{ *OUT="{policy}"; }}\n'
+        f'acSetRescSchemeForCreate {{ msiSetDefaultResc("{default_resource}","null"); }}\n'
+        f'acRescQuotaPolicy {{ msiSetRescQuotaPolicy("{quotas}"); }}\n'
+    )
+
+
+def configuration(options: Options) -> ServerConfig:
+    """Return the server's settings, without looking at the disk."""
+    return ServerConfig(
+        host=options.host,
+        port=options.provider[1] if options.provider else options.port,
+        zone=options.zone,
+        zone_user=options.user,
+        zone_key=options.zone_key,
+        negotiation_key=options.negotiation_key,
+        provider=options.provider is None,
+        provider_hosts=(options.provider[0] if options.provider else options.host,),
+        client_server_policy=options.policy,
+        hash_scheme="SHA256",
+        match_hash_policy="compatible",
+        rule_bases=("core",),
+        rule_engine_instances=(_RULE_ENGINE, "irods_rule_engine_plugin-cpp_default_policy-instance"),
+        catalogue=options.directory / "catalogue.db",
+        rules_directory=options.directory,
+        tls_server=options.tls_server,
+        tls_client=options.tls_client,
+    )
+
+
+def prepare(options: Options) -> tuple[ServerConfig, Catalogue | None]:
+    """Write what a server needs on disk, keeping what is there, and return its settings and catalogue."""
+    options.directory.mkdir(parents=True, exist_ok=True)
+    rule_base = options.directory / "core.re"
+    if not rule_base.exists():
+        rule_base.write_text(core_rules(options.policy, options.default_resource))
+    config = configuration(options)
+    if not config.provider:
+        return config, None
+    catalogue = Catalogue(config.catalogue)
+    if catalogue.create(options.zone, options.user, options.password):
+        with catalogue.write() as tx:
+            tx.execute(
+                "insert into r_resc_main (resc_id, resc_name, zone_name, resc_type_name, resc_net, resc_def_path,"
+                " create_ts, modify_ts) values (?, ?, ?, 'unixfilesystem', ?, ?, ?, ?)",
+                (tx.new_id(), options.default_resource, options.zone, options.host,
+                 str(options.directory / "Vault"), tx.now, tx.now),
+            )  # fmt: skip
+    catalogue.close_thread()
+    return config, catalogue
+
+
+@contextlib.contextmanager
+def running(options: Options) -> Iterator[Server]:
+    """Run a server in a thread of this process."""
+    config, catalogue = prepare(options)
+    server = Server(config, catalogue, Log(options.zone, syslog=False), (options.address, options.port))
+    thread = threading.Thread(target=server.serve, daemon=True, name="irodsServer")
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        thread.join(timeout=10)
+
+
+def main() -> None:
+    """Run a server until it is interrupted."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--directory", type=Path, required=True, help="catalogue, rule bases and vault; kept")
+    parser.add_argument("--port", type=int, default=1247)
+    parser.add_argument("--zone", default="tempZone")
+    parser.add_argument(
+        "--no-database", action="store_true", required=True, help="confirms that no PostgreSQL is watched"
+    )
+    arguments = parser.parse_args()
+    password_file = arguments.directory / "password"
+    arguments.directory.mkdir(parents=True, exist_ok=True)
+    if not password_file.exists():
+        password_file.touch(mode=0o600)
+        password_file.write_text(secrets.token_hex(16))
+    options = Options(arguments.directory, zone=arguments.zone, password=password_file.read_text())
+    with running(replace(options, port=arguments.port)) as server:
+        print(f"rods at 127.0.0.1:{server.port}, zone {options.zone}; password in {password_file}")  # noqa: T201
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,271 @@
+"""One connection: authentication, then API requests until the client leaves."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+from typing import TYPE_CHECKING
+
+from . import handshake, users
+from .access import Client, find_user
+from .api import APIS, Api, Reply
+from .catalogue import Catalogue
+from .config import ServerConfig
+from .dataobjects import FIRST_DESCRIPTOR, LAST_DESCRIPTOR, STALE, OpenObject, finish
+from .errors import Code, IrodsError
+from .genquery1 import Cursors
+from .handshake import AUTHENTICATION_API, PEER_OPTION, NEGOTIATE, Startup
+from .passwords import signature
+from .peer import NAMES as FILE_APIS
+from .peer import FileService, RemoteVault
+from .redact import arguments, without_secrets
+from .resources import Resource
+from .rules import RuleBase
+from .vault import LocalVault, Vault
+from .wire import Channel, Disconnected, Message, ProtocolError, binary_json, error_stack
+
+if TYPE_CHECKING:
+    from .server import State
+
+
+def failure(error: IrodsError) -> Message:
+    """Return the message that carries an API's refusal."""
+    return Message("RODS_API_REPLY", error.body.encode(), error_stack(error.stack), b"", error.code)
+
+
+class Session:
+    """A client's, or another server's, connection to the catalog provider."""
+
+    def __init__(self, state: State, channel: Channel, startup: Startup) -> None:
+        self._state = state
+        self._channel = channel
+        self._startup = startup
+        self._challenge = ""
+        self._trusted = False
+        self._user: Client | None = None
+        self._objects: dict[int, OpenObject] = {}
+        self._vaults: dict[str, RemoteVault] = {}
+        self._files = FileService()
+        self.signature = ""
+        self.cursors = Cursors()
+        self.default_resource = state.rules.default_resource
+
+    @property
+    def config(self) -> ServerConfig:
+        """The server's configuration when the connection was made."""
+        return self._state.config
+
+    @property
+    def rules(self) -> RuleBase:
+        """The rules that counted when the connection was made."""
+        return self._state.rules
+
+    @property
+    def state(self) -> State:
+        """All that the server had loaded when the connection was made."""
+        return self._state
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The zone's catalogue. Raises -66000 on a server that has none."""
+        if self._state.catalogue is None:
+            raise IrodsError(Code.SYS_NOT_SUPPORTED)
+        return self._state.catalogue
+
+    @property
+    def user(self) -> Client:
+        """The user in whose name the connection acts. Raises -13000 before authentication."""
+        if self._user is None:
+            raise IrodsError(Code.SYS_NO_API_PRIV)
+        return self._user
+
+    def vault(self, resource: Resource) -> Vault:
+        """Return the vault files of the host that owns a storage resource."""
+        if self._state.is_local(resource.host):
+            return LocalVault()
+        if resource.host not in self._vaults:
+            config = self.config
+            us = Startup(config.zone_user, config.zone, config.zone_user, config.zone, f"{PEER_OPTION};{NEGOTIATE}")
+            channel = handshake.connect(config, resource.host, config.port, us, self.rules.default_resource)
+            self._vaults[resource.host] = RemoteVault(channel)
+        return self._vaults[resource.host]
+
+    def add_object(self, opened: OpenObject) -> int:
+        """Keep an open data object and return its descriptor."""
+        descriptor = FIRST_DESCRIPTOR
+        while descriptor in self._objects:
+            descriptor += 1
+        if descriptor > LAST_DESCRIPTOR:
+            opened.file.close()
+            raise IrodsError(Code.SYS_FILE_DESC_OUT_OF_RANGE)
+        self._objects[descriptor] = opened
+        return descriptor
+
+    def object(self, descriptor: int) -> OpenObject:
+        """Return an open data object. Raises -19000 or -345000 for a descriptor that is none."""
+        if not FIRST_DESCRIPTOR <= descriptor <= LAST_DESCRIPTOR:
+            raise IrodsError(Code.SYS_FILE_DESC_OUT_OF_RANGE)
+        if descriptor not in self._objects:
+            raise IrodsError(Code.BAD_INPUT_DESC_INDEX)
+        return self._objects[descriptor]
+
+    def take_object(self, descriptor: int) -> OpenObject:
+        """Return an open data object and forget its descriptor."""
+        opened = self.object(descriptor)
+        del self._objects[descriptor]
+        return opened
+
+    def serve(self) -> None:
+        """Answer requests until the client leaves. Raises `ProtocolError` or `OSError` when it breaks off."""
+        try:
+            while True:
+                try:
+                    message = self._channel.read()
+                except Disconnected:
+                    return
+                if message.type == "RODS_DISCONNECT":
+                    return
+                if message.type != "RODS_API_REQ":
+                    raise ProtocolError(f"{message.type} instead of RODS_API_REQ")
+                self._channel.write(self._answer(message))
+        finally:
+            self._clean_up()
+
+    def _answer(self, message: Message) -> Message:
+        number = message.int_info
+        name = self._startup.client_user
+        entry = APIS.get(number)
+        try:
+            if number == AUTHENTICATION_API:
+                reply = self._authenticate(message).message()
+            elif number in FILE_APIS and self._trusted:
+                reply = self._files.answer(message)
+            elif entry is None:
+                self.user  # noqa: B018 - unauthenticated clients are not told what exists
+                raise IrodsError(Code.SYS_UNMATCHED_API_NUM)
+            else:
+                reply = self._call(entry, message)
+        except IrodsError as error:
+            reply = failure(error)
+            self._state.log.write(
+                "info", "api", f"API {number} failed: {error}", request_client_user=name, request_api_number=str(number)
+            )
+        except ProtocolError as error:
+            reply = failure(IrodsError(Code.SYS_API_INPUT_ERR, str(error)))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            # A request that the stand-in did not foresee must not end the client's session.
+            self._state.log.write("error", "api", f"API {number}: {type(error).__name__}: {error}")
+            reply = failure(IrodsError(Code.SYS_INTERNAL_ERR))
+        self._log_call(number, entry, message, reply)
+        return reply
+
+    def _call(self, entry: Api, message: Message) -> Message:
+        if entry.admin and not self.user.admin:
+            raise IrodsError(Code.SYS_NO_API_PRIV)
+        self.user  # noqa: B018 - raises before authentication
+        return entry.handler(self, message).message()
+
+    def _log_call(self, number: int, entry: Api | None, message: Message, reply: Message) -> None:
+        name = entry.name if entry else FILE_APIS.get(number, "AUTHENTICATION_APN" if number == AUTHENTICATION_API else "")
+        words = without_secrets(arguments(message)) if number in (701, 714) else []
+        self._state.log.call(number, name, self._startup.client_user, reply.int_info, words)
+
+    def _authenticate(self, message: Message) -> Reply:
+        request = handshake.json_body(message)
+        step, scheme = request.get("next_operation"), request.get("scheme")
+        if step == "auth_agent_auth_request" and scheme in ("native", "zone_key"):
+            self._challenge = secrets.token_hex(32)
+            self.signature = signature(self._challenge)
+            answer = {**request, "request_result": self._challenge}
+            return Reply(body=binary_json(json.dumps(answer, sort_keys=True, separators=(",", ":"))))
+        if step != "auth_agent_auth_response" or scheme not in ("native", "zone_key") or not self._challenge:
+            raise IrodsError(Code.AUTHENTICATION_ERROR)
+        challenge, self._challenge = self._challenge, ""
+        digest = str(request.get("digest", ""))
+        if scheme == "zone_key":
+            if not secrets.compare_digest(digest, handshake.key_proof(self.config, challenge)):
+                raise IrodsError(Code.REMOTE_SERVER_AUTHENTICATION_FAILURE)
+            self._trusted = True
+            self.default_resource = str(request.get("default_resource") or self.default_resource)
+        else:
+            self._log_in(str(request.get("user_name", "")), str(request.get("zone_name", "")), challenge, digest)
+        return Reply(body=binary_json(json.dumps(request, sort_keys=True, separators=(",", ":"))))
+
+    def _log_in(self, name: str, zone: str, challenge: str, digest: str) -> None:
+        startup = self._startup
+        with self.catalogue.read() as tx:
+            proxy = users.check(tx, name, zone, challenge, digest)
+            client = proxy
+            if (startup.client_user, startup.client_zone) != (name, zone):
+                if not proxy.admin:
+                    raise IrodsError(Code.SYS_PROXYUSER_NO_PRIV)
+                found = find_user(tx, startup.client_user, startup.client_zone)
+                if found is None:
+                    raise IrodsError(Code.CAT_INVALID_USER)
+                client = found
+        self._user = client
+
+    def _clean_up(self) -> None:
+        for opened in self._objects.values():
+            opened.file.close()
+            if opened.writable:
+                # The client went away without closing: nobody knows whether the bytes are complete.
+                with self.catalogue.write() as tx:
+                    finish(tx, opened.replica, opened.replica.size, STALE, "")
+        self._objects.clear()
+        self._files.close()
+        for vault in self._vaults.values():
+            vault.disconnect()
+
+
+def relay(state: State, channel: Channel, startup: Startup) -> None:
+    """Pass a client's requests on to the catalog provider and its replies back, until one of them leaves.
+
+    The client authenticates through the connection, so the provider enforces what it may do. While the provider
+    cannot be reached, every request is answered with the error that was met.
+    """
+    config = state.config
+    us = Startup(
+        startup.proxy_user, startup.proxy_zone, startup.client_user, startup.client_zone, f"{PEER_OPTION};{NEGOTIATE}"
+    )
+    try:
+        provider = handshake.connect(
+            config, config.provider_hosts[0], config.port, us, state.rules.default_resource
+        )
+    except IrodsError as error:
+        state.log.write("error", "agent", f"catalog provider {config.provider_hosts[0]}: {error}")
+        while channel.read().type == "RODS_API_REQ":
+            channel.write(failure(error))
+        return
+    try:
+        while True:
+            try:
+                message = channel.read()
+            except Disconnected:
+                return
+            if message.type == "RODS_DISCONNECT":
+                return
+            provider.write(message)
+            reply = provider.read()
+            state.log.call(message.int_info, "", startup.client_user, reply.int_info)
+            channel.write(reply)
+    finally:
+        handshake.close(provider)
+
+
+def is_own_address(host: str) -> bool:
+    """Return whether a host name resolves to an address of this machine."""
+    try:
+        addresses = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False
+    for address in addresses:
+        family = socket.AF_INET6 if ":" in str(address) else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind((str(address), 0))
+            except OSError:
+                continue
+            return True
+    return False

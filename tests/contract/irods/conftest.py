@@ -1,0 +1,29 @@
+"""A real iRODS server when `BIC_CONTRACT_IRODS` names one, a fresh stand-in with TLS required otherwise.
+
+The variable's value is `irods://USER:PASSWORD@HOST:PORT/ZONE?ca=/path/to/ca.crt`; without `ca` the connection is
+not encrypted. The password is percent-encoded.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+import pytest
+from irods.session import iRODSSession
+from zone_under_test import VARIABLE, IrodsServer, named_server, open_session, standin_server
+
+
+@pytest.fixture(scope="session")
+def irods_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IrodsServer]:
+    """The server under test, the same one for the whole session."""
+    if value := os.environ.get(VARIABLE):
+        yield named_server(value)
+        return
+    with standin_server(tmp_path_factory.mktemp("irods")) as server:
+        yield server
+
+
+@pytest.fixture
+def irods_session(irods_server: IrodsServer) -> Callable[..., AbstractContextManager[iRODSSession]]:
+    """Opens sessions with the server under test: `with irods_session() as session`, or with `user=...`."""
+    return lambda **overrides: open_session(irods_server, **overrides)
