@@ -15,7 +15,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from irods.exception import CAT_INVALID_AUTHENTICATION, NetworkException
+from irods.exception import CAT_INVALID_AUTHENTICATION, NetworkException, iRODSException
 from irods.keywords import DEST_RESC_NAME_KW
 from irods.session import iRODSSession
 from testinfra.host import Host
@@ -118,9 +118,8 @@ def test_plaintext_is_refused(
     address: str, secrets: dict[str, str], authority: Path, policy: dict[str, str]
 ) -> None:
     log_in(session(address, secrets["irods_admin_password"], authority, REQUIRE_TLS))
-    with pytest.raises(Exception, match=r".*") as refusal:
+    with pytest.raises((iRODSException, NetworkException)):
         log_in(session(address, secrets["irods_admin_password"], authority, policy))
-    assert not isinstance(refusal.value, AssertionError)
 
 
 def test_wrong_password_is_refused(address: str, authority: Path) -> None:

@@ -93,7 +93,7 @@ storage_resource:
 """
 
 try:
-    from irods.exception import NetworkException, ResourceDoesNotExist, iRODSException
+    from irods.exception import PycommandsException, ResourceDoesNotExist, iRODSException
     from irods.session import iRODSSession
 except ImportError as error:
     MISSING: ImportError | None = error
@@ -152,7 +152,7 @@ def lets_plaintext_in(parameters: dict[str, Any]) -> bool:
             with session(parameters, policy) as irods:
                 # A query needs a login, where the version may be had without.
                 irods.users.get(parameters["user"])
-        except (iRODSException, OSError):
+        except (iRODSException, PycommandsException, OSError):
             continue
         return True
     return False
@@ -193,7 +193,7 @@ def main() -> None:
         module.fail_json(msg=f"There is no certificate authority at {parameters['ca_file']} on this host.")
     try:
         found = log_in(parameters)
-    except (iRODSException, NetworkException, OSError) as error:
+    except (iRODSException, PycommandsException, OSError) as error:
         module.fail_json(msg=explain(parameters, error), error_code=getattr(error, "code", None))
     if parameters["refuses_plaintext"] and lets_plaintext_in(parameters):
         module.fail_json(
