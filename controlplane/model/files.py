@@ -10,7 +10,15 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from controlplane.model.secrets import Secret
@@ -52,6 +60,25 @@ def _rule(check: Callable[[str], bool], explanation: str) -> AfterValidator:
 
     return AfterValidator(apply)
 
+
+def _expecting(what: str) -> WrapValidator:
+    """A type's own check, with a message that says `what` was expected."""
+
+    def check(value: object, inner: ValidatorFunctionWrapHandler) -> object:
+        try:
+            return inner(value)
+        except ValueError:
+            raise PydanticCustomError(
+                "text", "{shown} is not {what}", {"shown": repr(value), "what": what}
+            ) from None
+
+    return WrapValidator(check)
+
+
+Address = Annotated[IPv4Address, _expecting("an IPv4 address, such as 10.0.0.11")]
+Network = Annotated[
+    IPv4Network, _expecting("an IPv4 network, such as 10.77.0.0/24, whose host bits are zero")
+]
 
 Identifier = Annotated[
     str,
@@ -165,7 +192,7 @@ class HostEntry(FileModel):
 
     data_centre: Identifier
     """The data centre it stands in, one of `data_centres`."""
-    address: IPv4Address
+    address: Address
     """The IPv4 address by which Ansible and the other hosts reach it."""
     services: tuple[Service, ...] = ()
     """The services deployed on it, beside what every host gets."""
@@ -183,7 +210,7 @@ class SandboxEntry(FileModel):
         ),
     ]
     """The fleet's name, which marks all that it makes on the machine."""
-    network: IPv4Network
+    network: Network
     """The fleet's network, an IPv4 /24; its first address is the bridge of the machine."""
 
     @model_validator(mode="after")
@@ -282,7 +309,7 @@ class BufferEntry(FileModel):
 
     host: HostName
     """Its host name, unique in the platform."""
-    address: IPv4Address
+    address: Address
     """The IPv4 address by which Ansible and the data centre reach it."""
 
 

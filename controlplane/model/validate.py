@@ -22,8 +22,6 @@ _EXPECTED = {
     "model_type": "a mapping (key: value)",
     "model_attributes_type": "a mapping (key: value)",
     "tuple_type": "a list",
-    "ip_v4_address": "an IPv4 address, such as 10.0.0.11",
-    "ip_v4_network": "an IPv4 network, such as 10.77.0.0/24, whose host bits are zero",
 }
 
 

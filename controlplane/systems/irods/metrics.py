@@ -11,9 +11,8 @@ from irods.column import Column, Criterion, Like
 from irods.models import Collection, DataObject, Resource, User
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from controlplane.errors import BicError
 from controlplane.model import Platform, Zone
-from controlplane.systems.irods.client import Client, endpoint
+from controlplane.systems.irods.client import Client, Endpoint, IrodsError, endpoint
 
 SERVERS_INTERVAL = 30.0
 CONTENTS_INTERVAL = 60.0
@@ -49,21 +48,15 @@ class Servers:
         info = GaugeMetricFamily(
             "bic_irods_server_info", "The server's version.", labels=("zone", "host", "version")
         )
-        with ThreadPoolExecutor(len(self.zone.servers)) as workers:
-            versions = list(workers.map(self._version, self.zone.servers))
+        # The password comes first: that it cannot be read is no server's fault.
+        servers = [endpoint(self.zone, self.platform.hosts[name], TIMEOUT) for name in self.zone.servers]
+        with ThreadPoolExecutor(len(servers)) as workers:
+            versions = list(workers.map(_version, servers))
         for host, version in zip(self.zone.servers, versions, strict=True):
             up.add_metric([self.zone.name, host], 1.0 if version else 0.0)
             if version:
                 info.add_metric([self.zone.name, host, version], 1.0)
         return up, info
-
-    def _version(self, host: str) -> str:
-        try:
-            server = endpoint(self.zone, self.platform.hosts[host], TIMEOUT)
-            with Client(server, connections=1) as client, client.session() as session:
-                return ".".join(str(part) for part in session.server_version)
-        except BicError:
-            return ""
 
 
 class Contents:
@@ -181,6 +174,15 @@ def facility_totals(homes: dict[str, list[Amount]]) -> dict[str, Amount]:
                 size -= held[1]
         totals[facility] = (objects, size)
     return dict(sorted(totals.items()))
+
+
+def _version(server: Endpoint) -> str:
+    """The server's version, or nothing when it does not let the administrator in."""
+    try:
+        with Client(server, connections=1) as client, client.session() as session:
+            return ".".join(str(part) for part in session.server_version)
+    except IrodsError:
+        return ""
 
 
 def _client(platform: Platform, zone: Zone) -> Client:
