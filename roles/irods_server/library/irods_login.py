@@ -160,8 +160,9 @@ def lets_plaintext_in(parameters: dict[str, Any]) -> bool:
 
 def explain(parameters: dict[str, Any], error: Exception) -> str:
     """Return one sentence for a person: what was tried, what the server said."""
-    code = getattr(error, "code", None)
-    said = f"{type(error).__name__} {code or ''}: {error}".replace(" :", ":").rstrip(": ")
+    said = " ".join(str(part) for part in (type(error).__name__, getattr(error, "code", None)) if part)
+    if error.args and error.args[0] is not None:
+        said += f": {error}"
     return (
         f"Cannot log in at {parameters['host']}:{parameters['port']} as {parameters['user']} of "
         f"{parameters['zone']} over TLS: {said}"
