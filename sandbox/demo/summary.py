@@ -28,7 +28,9 @@ def summary(platform: Platform, seconds: float) -> str:
                 lines.append(f"  {title:<14} https://{host.address}:{port}{path}")
     for zone in platform.zones.values():
         provider = platform.hosts[zone.catalog_provider]
-        lines.append(f"  {'iRODS ' + zone.name:<14} {provider.address}:{zone.port}, administrator {zone.administrator}")
+        lines.append(
+            f"  {'iRODS ' + zone.name:<14} {provider.address}:{zone.port}, administrator {zone.administrator}"
+        )
     lines.append(f"  {'authority':<14} {platform.state_dir / 'pki' / 'ca.crt'}")
     lines += ["", "Where the software came from"]
     lines += ["  Debian packages  Debian's archive", "  Python packages  the package index, pinned by hash"]
@@ -37,7 +39,9 @@ def summary(platform: Platform, seconds: float) -> str:
     monitor = next(platform.hosts_with("prometheus"), None)
     lines += ["", "Next, try"]
     lines.append("  .venv/bin/bic plan                          what differs from the inventory: nothing")
-    lines.append(f"  .venv/bin/bic sandbox shell {platform.zones and next(iter(platform.hosts)):<16}  a root shell on a host")
+    lines.append(
+        f"  .venv/bin/bic sandbox shell {platform.zones and next(iter(platform.hosts)):<16}  a root shell on a host"
+    )
     if monitor:
         authority = platform.state_dir / "pki" / "ca.crt"
         lines.append(f"  curl --cacert {authority} https://{monitor.address}:9887/metrics")

@@ -107,9 +107,11 @@ def _publish_wheels(fleet: FleetSpec) -> None:
         building.mkdir(parents=True)
         # The hosts run Debian 12's Python, whatever runs here.
         target = ["--python-version=3.11", "--implementation=cp", "--abi=cp311", "--abi=abi3", "--abi=none"]
-        target += [f"--platform={name}_x86_64" for name in ("manylinux_2_28", "manylinux_2_17", "manylinux2014")]
+        target += [
+            f"--platform={name}_x86_64" for name in ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
+        ]
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        options = ["--require-hashes", "--only-binary=:all:", "--dest", building, "--requirement", lock]
+        options = ["--require-hashes", "--only-binary=:all:", f"--dest={building}", f"--requirement={lock}"]
         run([*pip, *target, *options])
         building.rename(wheels)
     served = control.folder(fleet, "wheels")

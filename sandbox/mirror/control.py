@@ -44,7 +44,9 @@ def start(fleet: FleetSpec) -> None:
         "--cache",
         str(sandbox_root() / "cache" / "packages"),
     ]
-    command += [word for prefix in ("irods", "wheels") for word in ("--serve", f"{prefix}={folder(fleet, prefix)}")]
+    command += [
+        word for prefix in ("irods", "wheels") for word in ("--serve", f"{prefix}={folder(fleet, prefix)}")
+    ]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
