@@ -16,7 +16,8 @@ def general_admin(session: Session, message: Message) -> Reply:
     stack: list[tuple[int, str]] = []
     if words[:2] == ["add", "resource"]:
         # Looked up before the catalogue is locked: a name that does not resolve can take seconds.
-        stack = resources.resolution_warning(words[4].partition(":")[0]) if words[4] else []
+        host = words[4].partition(":")[0]
+        stack = [] if host in ("", session.config.host) else resources.resolution_warning(host)
     with session.catalogue.write() as tx:
         match words:
             case ["add", "user", name, kind, user_zone, *_]:

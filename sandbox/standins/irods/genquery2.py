@@ -63,14 +63,16 @@ class _Builder:
     aliases: dict[str, str] = field(default_factory=dict)
     metadata: list[str] = field(default_factory=list)
     values: list[object] = field(default_factory=list)
+    unknown: bool = False
 
     def table(self, name: str) -> str:
         return self.aliases.setdefault(name, f"t{len(self.aliases)}")
 
     def column(self, name: str) -> str:
-        """Return the SQL of a column. Raises -130000 for an unknown one."""
+        """Return the SQL of a column. An unknown one is only noted: errors of syntax come first."""
         if name not in COLUMNS:
-            raise IrodsError(Code.SYS_INVALID_INPUT_PARAM)
+            self.unknown = True
+            return name
         table, column = COLUMNS[name]
         if name == RESOURCE_HIERARCHY:
             return _HIERARCHY.format(alias=self.table("R_DATA_MAIN"))
@@ -275,6 +277,8 @@ class _Parser:
                 self._expect("rows", "only")
             else:
                 raise _syntax_error()
+        if self.builder.unknown:
+            raise IrodsError(Code.SYS_INVALID_INPUT_PARAM)
         joins = self.builder.joins(admin=client.admin)
         if not client.admin:
             conditions = [f"({sql})" for sql in conditions] + self.builder.visibility(client)
