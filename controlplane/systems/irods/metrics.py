@@ -71,17 +71,12 @@ class Contents:
 
     def collect(self) -> Iterable[Metric]:
         """One reading. Raises BicError."""
-        here = User.zone == self.zone.name
         with _client(self.platform, self.zone) as client:
-            counts = {
-                "users": _number(client, User.id, here, User.type != "rodsgroup"),
-                "groups": _number(client, User.id, here, User.type == "rodsgroup"),
-                "collections": _number(client, Collection.id),
-            }
+            numbers = counts(client)
             storage = client.rows(
                 Resource.name, Resource.type, Resource.location, Resource.status, Resource.free_space
             )
-        for what, count in counts.items():
+        for what, count in numbers.items():
             yield _gauge(f"bic_irods_{what}", f"Number of {what} in the zone.", self.zone.name, count)
         yield from self._storage(storage)
 
@@ -126,10 +121,9 @@ class Usage:
         """One reading. Raises BicError."""
         with _client(self.platform, self.zone) as client:
             objects, size = _usage(client)
-            homes = {
-                facility.id: [_usage(client, *condition) for condition in self._homes(facility.id)]
-                for facility in self.platform.facilities_of(self.zone.name)
-            }
+            facilities = usage_of(
+                client, [facility.id for facility in self.platform.facilities_of(self.zone.name)]
+            )
         yield _gauge("bic_irods_data_objects", "Data objects, replicas included.", self.zone.name, objects)
         yield _gauge("bic_irods_data_bytes", "Bytes of all data, replicas included.", self.zone.name, size)
         labels = ("zone", "facility")
@@ -139,23 +133,41 @@ class Usage:
         bytes_of = GaugeMetricFamily(
             "bic_irods_facility_data_bytes", "Bytes of a facility's data, replicas included.", labels=labels
         )
-        for facility, (objects, size) in facility_totals(homes).items():
+        for facility, (objects, size) in facilities.items():
             objects_of.add_metric([self.zone.name, facility], objects)
             bytes_of.add_metric([self.zone.name, facility], size)
         yield from (objects_of, bytes_of)
 
-    def _homes(self, facility: str) -> tuple[tuple[Criterion, ...], ...]:
-        """Where a facility's data are: in its home collection, below it, and in its teams' homes."""
-        home = f"/{self.zone.name}/home/{facility}"
-        return (
-            (Collection.name == home,),
-            (Like(Collection.name, f"{home}/%"),),
-            (Like(Collection.name, f"{home}-%"),),
-        )
-
 
 Amount = tuple[float, float]
 """Data objects and bytes."""
+
+
+def counts(client: Client) -> dict[str, float]:
+    """How many users, groups and collections the client's zone has. Raises IrodsError."""
+    here = User.zone == client.server.zone
+    return {
+        "users": _number(client, User.id, here, User.type != "rodsgroup"),
+        "groups": _number(client, User.id, here, User.type == "rodsgroup"),
+        "collections": _number(client, Collection.id),
+    }
+
+
+def usage_of(client: Client, facilities: Iterable[str]) -> dict[str, Amount]:
+    """What each facility holds: in its home collection, below it, and in its teams' homes.
+
+    Raises IrodsError.
+    """
+    prefixes = {name: f"/{client.server.zone}/home/{name}" for name in facilities}
+    homes = {
+        name: [
+            _usage(client, Collection.name == home),
+            _usage(client, Like(Collection.name, f"{home}/%")),
+            _usage(client, Like(Collection.name, f"{home}-%")),
+        ]
+        for name, home in prefixes.items()
+    }
+    return facility_totals(homes)
 
 
 def facility_totals(homes: dict[str, list[Amount]]) -> dict[str, Amount]:

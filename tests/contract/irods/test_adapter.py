@@ -2,12 +2,19 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from irods.access import iRODSAccess
+from irods.exception import PycommandsException, iRODSException
+from irods.models import Collection, User
+from irods.session import iRODSSession
+from throwaway_pki import create_authority
+from zone_under_test import IrodsServer, open_session
+
 from controlplane.health.port import CheckFailedError
 from controlplane.model import Platform, load_platform
 from controlplane.reconcile.port import ObservationError
@@ -18,11 +25,8 @@ from controlplane.systems.irods.apply import Applier
 from controlplane.systems.irods.client import Client, Endpoint, IrodsError
 from controlplane.systems.irods.resources import GROUP, STORAGE_RESOURCE, USER
 from controlplane.systems.irods.system import ZoneSystem
-from irods.access import iRODSAccess
-from irods.exception import PycommandsException, iRODSException
-from irods.models import Collection, User
-from throwaway_pki import create_authority
-from zone_under_test import IrodsServer, open_session
+
+PASSWORD = "a throw-away one"
 
 PLATFORM = """
 name: {platform}
@@ -117,6 +121,9 @@ class Site:
         assert old in text
         file.write_text(text.replace(old, new, 1), "utf-8")
 
+    def session_of(self, user: str) -> AbstractContextManager[iRODSSession]:
+        return open_session(self.server, user=f"{self.id}.{user}", password=PASSWORD)
+
     def home(self, group: str) -> str:
         return f"/{self.server.zone}/home/{group}"
 
@@ -199,17 +206,15 @@ def test_the_roles_of_a_team_give_the_access_that_they_promise(site: Site) -> No
     home = site.home(f"{site.id}-cells")
     with open_session(site.server) as session:
         for name in ("pi", "writer", "reader", "ref"):
-            session.users.modify(f"{site.id}.{name}", "password", "a throw-away one")
+            session.users.modify(f"{site.id}.{name}", "password", PASSWORD)
 
     def write(user: str, path: str) -> None:
-        with open_session(site.server, user=f"{site.id}.{user}", password="a throw-away one") as session:
-            with session.data_objects.open(path, "w") as file:
-                file.write(b"pixels")
+        with site.session_of(user) as session, session.data_objects.open(path, "w") as file:
+            file.write(b"pixels")
 
     def read(user: str, path: str) -> bytes:
-        with open_session(site.server, user=f"{site.id}.{user}", password="a throw-away one") as session:
-            with session.data_objects.open(path, "r") as file:
-                return bytes(file.read())
+        with site.session_of(user) as session, session.data_objects.open(path, "r") as file:
+            return bytes(file.read())
 
     write("writer", f"{home}/one")
     write("pi", f"{home}/two")
