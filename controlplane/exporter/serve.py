@@ -43,9 +43,9 @@ def serve(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    background.start()
     scheme = "https" if certificate else "http"
     log.info("metrics on %s://%s:%d/metrics", scheme, address, port)
+    background.start()
     stop.wait()
     log.info("stopping")
     server.shutdown()

@@ -130,6 +130,14 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]
     def v2_runner_item_on_ok(self, result: Any) -> None:  # noqa: ANN401
         """Stay quiet: the task as a whole is reported."""
 
+    def v2_playbook_on_include(self, included_file: Any) -> None:  # noqa: ANN401
+        """Stay quiet: the included tasks report themselves."""
+
+    def v2_runner_retry(self, result: Any) -> None:  # noqa: ANN401
+        """Say that a task waits, the first time only."""
+        if result.result.get("attempts") == 1:
+            self._display.display(f"      waiting: {result.host.get_name()}")
+
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:  # noqa: ANN401
         """Show a failure in full."""
         self._failed = self._failed or not ignore_errors

@@ -1,0 +1,125 @@
+"""The command as people use it: its messages, its exit codes, and that it starts light."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Edit
+
+ROOT = Path(__file__).parents[3]
+
+
+def bic(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `bic` as a process, without a terminal."""
+    keep = {name: value for name, value in os.environ.items() if not name.startswith("BIC_")}
+    return subprocess.run(
+        [sys.executable, "-m", "controlplane", *map(str, arguments)],
+        env={**keep, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['bic', '--help']\n"
+        "from controlplane.cli.main import main\n"
+        "try: main()\n"
+        "finally: print(sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert result.returncode == 0
+    for command in ("check", "plan", "apply", "health", "exporter", "sandbox"):
+        assert command in result.stdout
+    loaded = set(eval(result.stderr.strip().splitlines()[-1]))  # noqa: S307
+    assert not loaded & {"irods", "ruamel", "prometheus_client", "httpx", "ansible", "pydantic_core"}
+
+
+def test_check_says_what_the_inventory_holds(inventory: Path) -> None:
+    result = bic("--inventory", inventory, "check")
+    assert result.returncode == 0, result.stderr
+    assert "data centres: 2, hosts: 8, zones: 1, facilities: 2, teams: 3, people: 8" in result.stdout
+    assert "Traceback" not in result.stderr
+    assert bic("check", BIC_INVENTORY=str(inventory)).returncode == 0
+
+
+@pytest.mark.parametrize("command", [["check"], ["plan"], ["apply", "--yes"], ["health"], ["exporter"]])
+def test_every_command_refuses_a_broken_inventory(inventory: Path, edit: Edit, command: list[str]) -> None:
+    edit("facilities/nantes.yml", "data_centre: dc1", "data_centre: dc9")
+    result = bic("--inventory", inventory, *command)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr == (
+        f"{inventory}/facilities/nantes.yml:5:14: there is no data centre 'dc9'; "
+        "did you mean 'dc2'? known: dc1, dc2\n"
+    )
+
+
+def test_plan_and_apply_name_a_zone_that_cannot_be_read(inventory: Path) -> None:
+    reason = f"the secret file {inventory}/.state/sandbox/secrets/irods_admin_password cannot be read"
+    for command in (["plan"], ["apply", "--yes"]):
+        result = bic("--inventory", inventory, *command)
+        assert result.returncode == 1
+        assert "iRODS zone bicZone: cannot be read, so it has no plan" in result.stdout
+        assert reason in result.stdout
+    document = json.loads(bic("--inventory", inventory, "plan", "--json").stdout)
+    assert document["systems"][0]["system"] == "iRODS zone bicZone"
+    assert reason in document["systems"][0]["error"]
+
+
+def test_health_names_what_is_not_well(inventory: Path, edit: Edit) -> None:
+    # Addresses of this machine on which nothing listens.
+    platform = inventory / "platform.yml"
+    platform.write_text(platform.read_text("utf-8").replace("10.77.0.", "127.7.7."), "utf-8")
+    for facility in (inventory / "facilities").iterdir():
+        facility.write_text(facility.read_text("utf-8").replace("10.77.0.", "127.7.7."), "utf-8")
+    edit("platform.yml", "catalog_provider: dc1-icat", "catalog_provider: dc1-icat\n    port: 1")
+    result = bic("--inventory", inventory, "health", "--json", "--deadline", "20")
+    assert result.returncode == 1
+    document = json.loads(result.stdout)
+    assert document["well"] is False
+    failed = {(item["system"], item["target"]) for item in document["checks"] if item["status"] == "failed"}
+    assert ("iRODS", "bicZone on dc1-icat") in failed
+    assert ("Prometheus", "dc1-monitor") in failed
+    assert ("exporter", "dc1-monitor") in failed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--listen", "9887"], "--listen '9887' is not an address and a port"),
+        (["--listen", "127.0.0.1:99999"], "is not an address and a port"),
+        (["--listen", "192.0.2.1:9887"], "cannot listen on 192.0.2.1:9887"),
+        (["--tls-cert", "/nowhere"], "must be given together"),
+        (["--tls-cert", "/nowhere", "--tls-key", "/nowhere"], "cannot be used: No such file"),
+    ],
+)
+def test_the_exporter_refuses_what_it_cannot_use(inventory: Path, arguments: list[str], message: str) -> None:
+    result = bic("--inventory", inventory, "exporter", *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_defect_is_one_line_and_a_hint(inventory: Path) -> None:
+    (inventory / "sitecustomize.py").write_text(
+        "import controlplane.cli.context as c\n"
+        "def load(self): raise RuntimeError('a defect')\n"
+        "c.Context.load = load\n"
+    )
+    python_path = f"{inventory}:{ROOT}"
+    result = bic("--inventory", inventory, "check", PYTHONPATH=python_path)
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == [
+        "bic failed unexpectedly: RuntimeError: a defect",
+        "Run it again with BIC_DEBUG=1 to see where, and report that.",
+    ]
+    assert "Traceback" in bic("-i", inventory, "check", PYTHONPATH=python_path, BIC_DEBUG="1").stderr

@@ -1,0 +1,104 @@
+"""The probe runner, and the probes that need no system."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from controlplane.health.net import fetch, reachable
+from controlplane.health.port import Check, CheckFailedError, Probe
+from controlplane.health.run import Status, run_probes
+from controlplane.systems.host import probes as host_probes
+
+
+def _fails(message: str) -> Callable[[], str]:
+    def run() -> str:
+        raise CheckFailedError(message)
+
+    return run
+
+
+def test_checks_after_a_failure_are_skipped_and_other_probes_are_not() -> None:
+    probes = [
+        Probe(
+            "s", "one", (Check("a", lambda: "fine"), Check("b", _fails("bad")), Check("c", lambda: "never"))
+        ),
+        Probe("s", "two", (Check("a", lambda: "fine"),)),
+        Probe("s", "three", (Check("a", lambda: str(1 // 0)),)),
+    ]
+    results = run_probes(probes, deadline=5)
+    assert [(result.target, result.check, result.status) for result in results] == [
+        ("one", "a", Status.OK),
+        ("one", "b", Status.FAILED),
+        ("one", "c", Status.SKIPPED),
+        ("two", "a", Status.OK),
+        ("three", "a", Status.FAILED),
+    ]
+    assert results[2].detail == "because b failed"
+    assert "ZeroDivisionError" in results[4].detail
+
+
+def test_probes_run_at_the_same_time_and_the_deadline_holds() -> None:
+    release = threading.Event()
+    everybody = threading.Barrier(3)
+
+    def meet() -> str:
+        everybody.wait(timeout=5)
+        return "met"
+
+    def hang() -> str:
+        release.wait(30)
+        return "too late"
+
+    probes = [Probe("s", str(number), (Check("meet", meet),)) for number in range(3)]
+    begun = time.monotonic()
+    results = run_probes(
+        [*probes, Probe("s", "slow", (Check("hang", hang), Check("next", hang)))], deadline=1.0
+    )
+    release.set()
+    assert time.monotonic() - begun < 5
+    assert [result.status for result in results] == [Status.OK] * 3 + [Status.FAILED] * 2
+    assert results[3].detail == "no answer within the deadline of 1 s"
+
+
+@contextmanager
+def greeting(banner: bytes) -> Iterator[int]:
+    """A server on a port of its own that says one thing to everybody."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.sendall(banner)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+def test_a_port_must_be_open_and_ssh_must_greet(monkeypatch: pytest.MonkeyPatch) -> None:
+    with greeting(b"SSH-2.0-OpenSSH_9.2\r\n") as port:
+        assert reachable("127.0.0.1", port) == f"port {port} answers"
+        monkeypatch.setattr(host_probes, "SSH_PORT", port)
+        assert host_probes._ssh("127.0.0.1") == "SSH answers"
+    with pytest.raises(CheckFailedError, match="Connection refused"):
+        reachable("127.0.0.1", port)
+    with greeting(b"220 mail\r\n") as port:
+        monkeypatch.setattr(host_probes, "SSH_PORT", port)
+        with pytest.raises(CheckFailedError, match="no SSH server greets"):
+            host_probes._ssh("127.0.0.1")
+
+
+def test_a_page_without_a_usable_authority_is_not_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(CheckFailedError, match=r"authority .* cannot be read"):
+        fetch("https://127.0.0.1:1/", tmp_path / "ca.crt")
