@@ -16,7 +16,11 @@ CONNECT_TIMEOUT = 3.0
 @pytest.fixture
 def state_dir() -> Path:
     """The scenario's folder of files on the control host, among them the certificate authority."""
-    return Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / ".state/molecule" / os.environ["MOLECULE_SCENARIO_NAME"]
+    return (
+        Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
+        / ".state/molecule"
+        / os.environ["MOLECULE_SCENARIO_NAME"]
+    )
 
 
 @pytest.fixture

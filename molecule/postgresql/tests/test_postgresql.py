@@ -14,21 +14,20 @@ from conftest import reachable
 from testinfra.host import Host
 
 
-
 @pytest.fixture
 def password(state_dir: Path) -> str:
     return (state_dir / "secrets/irods").read_text().strip()
 
 
-def login(host: Host, address: str, user: str, password: str, database: str, options: str) -> tuple[int, str]:
-    """Log in with psql from the host itself, by its address on the network, and say who the server thinks we are."""
-    connection = f"host={address} user={user} dbname={database} connect_timeout=5 {options}"
+def login(host: Host, address: str, password: str, options: str) -> tuple[int, str]:
+    """Log in with psql from the host itself, by its address; return the exit code and whom the server sees."""
+    connection = f"host={address} user=irods dbname=ICAT connect_timeout=5 {options}"
     result = host.run("PGPASSWORD=%s psql -At -c 'select current_user' %s", password, connection)
     return result.rc, str(result.stdout if result.rc == 0 else result.stderr).strip()
 
 
 def first_answer(address: str, tls: ssl.SSLContext, user: str, database: str) -> bytes:
-    """Ask the server from here for a session and return its first message: ``R`` asks for a password, ``E`` refuses."""
+    """Ask the server from here for a session and return its answer: ``R`` wants a password, ``E`` refuses."""
     with socket.create_connection((address, 5432), 5) as plain:
         plain.sendall(struct.pack("!ii", 8, 80877103))  # SSLRequest
         assert plain.recv(1) == b"S"
@@ -44,17 +43,17 @@ def query(host: Host, sql: str, database: str = "postgres") -> str:
 
 def test_login_over_tls(host: Host, address: str, password: str) -> None:
     options = "sslmode=verify-full sslrootcert=/etc/bic/pki/ca.crt"
-    assert login(host, address, "irods", password, "ICAT", options) == (0, "irods")
+    assert login(host, address, password, options) == (0, "irods")
 
 
 def test_wrong_password_is_refused(host: Host, address: str) -> None:
-    rc, message = login(host, address, "irods", "wrong", "ICAT", "sslmode=require")
+    rc, message = login(host, address, "wrong", "sslmode=require")
     assert rc != 0
     assert "password authentication failed" in message
 
 
 def test_plaintext_is_refused(host: Host, address: str, password: str) -> None:
-    rc, message = login(host, address, "irods", password, "ICAT", "sslmode=disable")
+    rc, message = login(host, address, password, "sslmode=disable")
     assert rc != 0
     assert "no encryption" in message
 
@@ -64,7 +63,9 @@ def test_socket_asks_for_the_system_account(host: Host) -> None:
     assert "Peer authentication failed" in result.stderr
 
 
-def test_network_is_let_in_by_role_and_database_and_asked_for_scram(address: str, tls: ssl.SSLContext) -> None:
+def test_network_is_let_in_by_role_and_database_and_asked_for_scram(
+    address: str, tls: ssl.SSLContext
+) -> None:
     answer = first_answer(address, tls, "irods", "ICAT")
     assert answer[:1] == b"R"
     assert b"SCRAM-SHA-256" in answer
@@ -81,20 +82,28 @@ def test_rules_for_logins_hold_no_error(host: Host) -> None:
 def test_passwords_are_kept_as_scram(host: Host) -> None:
     kept = query(host, "select rolname from pg_authid where rolpassword not like 'SCRAM-SHA-256$%'")
     assert kept == ""
-    assert query(host, "select rolname from pg_authid where rolpassword is not null order by 1").split() == ["irods", "reader"]
+    assert query(host, "select rolname from pg_authid where rolpassword is not null order by 1").split() == [
+        "irods",
+        "reader",
+    ]
 
 
 def test_roles_have_no_rights_that_nobody_gave_them(host: Host) -> None:
-    mighty = "select rolname from pg_roles where rolsuper or rolcreatedb or rolcreaterole or rolreplication or rolbypassrls"
-    assert query(host, mighty) == "postgres"
-    member = "select g.rolname from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = 'prometheus'::regrole"
-    assert query(host, member) == "pg_monitor"
+    mighty = query(
+        host,
+        "select rolname from pg_roles"
+        " where rolsuper or rolcreatedb or rolcreaterole or rolreplication or rolbypassrls",
+    )
+    assert mighty == "postgres"
+    groups = "select roleid::regrole from pg_auth_members where member = 'prometheus'::regrole"
+    assert query(host, groups) == "pg_monitor"
 
 
 def test_database(host: Host) -> None:
     row = query(
         host,
-        "select pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate from pg_database where datname = 'ICAT'",
+        "select pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate"
+        " from pg_database where datname = 'ICAT'",
     )
     assert row == "irods|UTF8|C.UTF-8"
     assert query(host, "show data_checksums") == "on"
@@ -118,7 +127,7 @@ def test_settings_are_in_effect(host: Host, setting: str, value: str) -> None:
 
 
 def test_metrics_over_tls(address: str, tls: ssl.SSLContext) -> None:
-    with urllib.request.urlopen(f"https://{address}:9187/metrics", context=tls, timeout=10) as answer:  # noqa: S310
+    with urllib.request.urlopen(f"https://{address}:9187/metrics", context=tls, timeout=10) as answer:
         metrics = answer.read().decode()
     assert "pg_up 1" in metrics.splitlines()
     assert 'pg_database_size_bytes{datname="ICAT",' in metrics
