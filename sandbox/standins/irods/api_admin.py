@@ -30,7 +30,9 @@ def general_admin(session: Session, message: Message) -> Reply:
                 users.remove(tx, zone, name, group=True)
             case ["modify", "user", name, "password", hidden, *_]:
                 own = users.password_of(tx, session.user)
-                users.set_password(tx, zone, name, passwords.reveal_new_password(hidden, own, session.signature))
+                users.set_password(
+                    tx, zone, name, passwords.reveal_new_password(hidden, own, session.signature)
+                )
             case ["modify", "user", name, option, value, *_]:
                 users.modify(tx, zone, name, option, value)
             case ["modify", "group", group, operation, user, user_zone, *_]:
@@ -67,7 +69,9 @@ def user_admin(session: Session, message: Message) -> Reply:
             case ["userpw", name, "password", hidden, *_]:
                 if name != user.name:
                     raise IrodsError(Code.CAT_INSUFFICIENT_PRIVILEGE_LEVEL)
-                users.set_password(tx, zone, name, passwords.reveal_new_password(hidden, own, session.signature))
+                users.set_password(
+                    tx, zone, name, passwords.reveal_new_password(hidden, own, session.signature)
+                )
             case ["mkuser", name, hidden, *_] if group_admin:
                 users.create(tx, zone, name, "rodsuser")
                 if hidden:

@@ -33,6 +33,7 @@ def remove_collection(session: Session, message: Message) -> Reply:
     path, keywords = node.get("collName"), node.keywords()
     zone = session.config.zone
     admin_mode = "irodsAdminRmTrash" in keywords and session.user.admin
+    doomed: list[Replica] = []
     for_good = "forceFlag" in keywords or path.startswith(f"/{zone}/trash/")
     with session.catalogue.write() as tx:
         coll_id = access.collection_id(tx, path)
@@ -42,14 +43,12 @@ def remove_collection(session: Session, message: Message) -> Reply:
             raise IrodsError(Code.CAT_NO_ACCESS_PERMISSION)
         if namespace.is_empty(tx, path, coll_id):
             namespace.unregister(tx, coll_id)
-            doomed = []
         elif "recursiveOpr" not in keywords:
             raise IrodsError(Code.CAT_COLLECTION_NOT_EMPTY)
         elif not for_good:
             target = namespace.free_name(tx, namespace.trash_path(zone, session.user, path))
             namespace.ensure_parents(tx, session.user, target)
             namespace.move(tx, session.user, path, target)
-            doomed = []
         else:
             doomed = _doomed(tx, session, path, admin_mode=admin_mode)
     removed = _remove_for_good(session, path, doomed) if doomed or for_good else 0
@@ -202,7 +201,11 @@ def seek_object(session: Session, message: Message) -> Reply:
     """Move the position in an open data object; answers the new one."""
     node = Node.parse(message.body)
     file = session.object(node.number("l1descInx")).file
-    return Reply(body=element("fileLseekOut_PI", leaf("offset", file.seek(node.number("offset"), node.number("whence")))))
+    return Reply(
+        body=element(
+            "fileLseekOut_PI", leaf("offset", file.seek(node.number("offset"), node.number("whence")))
+        )
+    )
 
 
 @api(673, "DATA_OBJ_CLOSE_AN")
@@ -224,7 +227,9 @@ def finish_writing(session: Session, opened: OpenObject, *, register_checksum: b
     checksum = vault.checksum(written.path, session.config.hash_scheme) if register_checksum else ""
     with session.catalogue.write() as tx:
         dataobjects.finish(tx, written, size, dataobjects.GOOD, checksum)
-        others = [other for other in dataobjects.replicas(tx, written.data_id) if other.number != written.number]
+        others = [
+            other for other in dataobjects.replicas(tx, written.data_id) if other.number != written.number
+        ]
         for other in others:
             dataobjects.finish(tx, other, other.size, dataobjects.STALE, "")
     for other in others:

@@ -145,7 +145,9 @@ def _output_buffer(content: str) -> str:
     if not raw:
         return element("BinBytesBuf_PI", leaf("buflen", 0))
     padded = raw.ljust(_OUTPUT_BUFFER, b"\0")
-    return element("BinBytesBuf_PI", leaf("buflen", len(padded)), leaf("buf", base64.b64encode(padded).decode()))
+    return element(
+        "BinBytesBuf_PI", leaf("buflen", len(padded)), leaf("buf", base64.b64encode(padded).decode())
+    )
 
 
 @api(625, "EXEC_MY_RULE_AN")

@@ -44,7 +44,10 @@ def replicas(tx: Transaction, data_id: int) -> list[Replica]:
         " from r_data_main where data_id = ? order by data_repl_num",
         (data_id,),
     )
-    return [Replica(*row[:6], resources.by_id(tx, row[6])) for row in rows]
+    return [
+        Replica(data_id, number, path, size, status, checksum, resources.by_id(tx, resc_id))
+        for data_id, number, path, size, status, checksum, resc_id in rows
+    ]
 
 
 def existing(tx: Transaction, client: Client, path: str, level: int) -> int:

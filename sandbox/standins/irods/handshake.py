@@ -11,12 +11,13 @@ import hmac
 import json
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from .config import API_VERSION, RELEASE, ServerConfig
 from .errors import Code, IrodsError
-from .wire import Channel, Message, Node, ProtocolError, binary_json, element, leaf
+from .wire import Channel, Heartbeat, Message, Node, ProtocolError, binary_json, element, leaf
 
 REQUIRE, REFUSE, DONT_CARE = "CS_NEG_REQUIRE", "CS_NEG_REFUSE", "CS_NEG_DONT_CARE"
 USE_TLS, USE_TCP, FAILURE = "CS_NEG_USE_SSL", "CS_NEG_USE_TCP", "CS_NEG_FAILURE"
@@ -84,14 +85,18 @@ def _negotiation(status: int, result: str) -> Message:
     )
 
 
-def accept(channel: Channel, policy: str, context: ssl.SSLContext | ssl.SSLError | OSError | None) -> Startup:
+def accept(channel: Channel, policy: str, context: Callable[[], ssl.SSLContext] | None) -> Startup | None:
     """Take a connection through its start-up as the server; afterwards it is encrypted if both sides agreed.
 
-    `policy` is what `acPreConnect` demands. `context` may be the error that building it met, which every TLS
-    handshake then fails with. Raises `ProtocolError` or `IrodsError` when there will be no session; the client
-    has been told as far as the protocol allows.
+    `policy` is what `acPreConnect` demands; `context` gives the TLS settings. Returns None for a heartbeat, which
+    wants no session. Raises `ProtocolError` or `IrodsError` when there will be no session; the client has been
+    told as far as the protocol allows.
     """
-    first = channel.read()
+    try:
+        first = channel.read()
+    except Heartbeat:
+        channel.sock.sendall(b"HEARTBEAT")
+        return None
     if first.type != "RODS_CONNECT":
         raise ProtocolError(f"{first.type} instead of RODS_CONNECT")
     node = Node.parse(first.body)
@@ -119,9 +124,9 @@ def accept(channel: Channel, policy: str, context: ssl.SSLContext | ssl.SSLError
         raise _refuse(channel, Code.SYS_INVALID_INPUT_PARAM, text)
     channel.write(version(0))
     if result == USE_TLS:
-        if not isinstance(context, ssl.SSLContext):
-            raise ProtocolError(f"TLS is not set up: {context or 'no tls_server in server_config.json'}")
-        channel.upgrade(context.wrap_socket(channel.sock, server_side=True))
+        if context is None:
+            raise ProtocolError("TLS was agreed on, but server_config.json has no tls_server")
+        channel.upgrade(context().wrap_socket(channel.sock, server_side=True))
         channel.read_header()  # the client's choice of encryption for parallel transfers, which are not offered
         secret = channel.read()
         if secret.type != "SHARED_SECRET":

@@ -38,8 +38,8 @@ class Log:
             handler: logging.Handler
             if syslog and Path(_SYSLOG_SOCKET).exists():
                 handler = SysLogHandler(_SYSLOG_SOCKET, facility=SysLogHandler.LOG_LOCAL0)
-                handler.ident = f"{ident}[{os.getpid()}]: "  # type: ignore[attr-defined]
-                handler.append_nul = False  # type: ignore[attr-defined]
+                handler.ident = f"{ident}[{os.getpid()}]: "
+                handler.append_nul = False
             else:
                 handler = logging.StreamHandler(sys.stdout)
             logger.addHandler(handler)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 # Importing the handlers registers them.
 from . import api_admin, api_catalogue, api_data, api_info, handshake, rules, session
 from .catalogue import Catalogue
-from .config import ServerConfig
+from .config import ServerConfig, TlsServer
 from .errors import IrodsError
 from .log import Log
 from .rules import RuleBase
@@ -20,6 +20,32 @@ _HANDSHAKE_TIMEOUT = 30.0
 _BACKLOG = 512
 
 
+class TlsFiles:
+    """The server's certificate, read again when one of its files has changed, so that a renewal needs no reload."""
+
+    def __init__(self, files: TlsServer) -> None:
+        self._files = files
+        self._lock = threading.Lock()
+        self._loaded: tuple[tuple[int, ...], ssl.SSLContext] | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Return the TLS settings of the present files. Raises `ProtocolError` when one of them cannot be used."""
+        files = self._files
+        try:
+            paths = (files.certificate_chain_file, files.certificate_key_file, files.dh_params_file)
+            state = tuple(part for path in paths for part in (path.stat().st_mtime_ns, path.stat().st_ino))
+            with self._lock:
+                if self._loaded is None or self._loaded[0] != state:
+                    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                    context.minimum_version = ssl.TLSVersion.TLSv1_2
+                    context.load_cert_chain(files.certificate_chain_file, files.certificate_key_file)
+                    context.load_dh_params(str(files.dh_params_file))
+                    self._loaded = state, context
+                return self._loaded[1]
+        except OSError as error:
+            raise ProtocolError(f"TLS cannot be set up: {error}") from error
+
+
 @dataclass(frozen=True)
 class State:
     """What a connection works with: replaced as a whole when the server reloads."""
@@ -27,7 +53,7 @@ class State:
     config: ServerConfig
     rules: RuleBase
     negotiation: str
-    tls: ssl.SSLContext | ssl.SSLError | OSError | None
+    tls: TlsFiles | None
     catalogue: Catalogue | None
     log: Log
     started: float
@@ -36,7 +62,12 @@ class State:
     def is_local(self, host: str) -> bool:
         """Return whether a storage resource's host is this server."""
         config = self.config
-        if host in (config.host, socket.gethostname(), "localhost", *config.host_aliases.get(config.host, ())):
+        if host in (
+            config.host,
+            socket.gethostname(),
+            "localhost",
+            *config.host_aliases.get(config.host, ()),
+        ):
             return True
         if host not in self._local:
             self._local[host] = session.is_own_address(host)
@@ -44,31 +75,23 @@ class State:
 
 
 def load(config: ServerConfig, catalogue: Catalogue | None, log: Log, started: float) -> State:
-    """Read the rule bases and certificates that a configuration names.
+    """Read the rule bases that a configuration names.
 
-    Neither stops the server: a rule base with an error drops all policy, and certificates that cannot be used
-    fail every TLS handshake, as on the real server. Both are logged.
+    One with an error does not stop the server, it drops all policy, as on the real one; it is logged.
     """
     rule_base, problems = rules.load(config.rules_directory, config.rule_bases)
     for problem in problems:
         log.write("error", "rule_engine", problem)
-    tls: ssl.SSLContext | ssl.SSLError | OSError | None = None
-    if config.tls_server is not None:
-        try:
-            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            tls.minimum_version = ssl.TLSVersion.TLSv1_2
-            tls.load_cert_chain(config.tls_server.certificate_chain_file, config.tls_server.certificate_key_file)
-            tls.load_dh_params(config.tls_server.dh_params_file)
-        except (ssl.SSLError, OSError) as error:
-            log.write("error", "network", f"TLS cannot be set up: {error}")
-            tls = error
+    tls = None if config.tls_server is None else TlsFiles(config.tls_server)
     return State(config, rule_base, rule_base.negotiation, tls, catalogue, log, started)
 
 
 class Server:
     """Accepts connections on one address, with a thread for each."""
 
-    def __init__(self, config: ServerConfig, catalogue: Catalogue | None, log: Log, address: tuple[str, int]) -> None:
+    def __init__(
+        self, config: ServerConfig, catalogue: Catalogue | None, log: Log, address: tuple[str, int]
+    ) -> None:
         """Listen on an address at once; port 0 takes a free one. Raises `OSError` when it is taken."""
         self._started = time.time()
         self._catalogue = catalogue
@@ -93,6 +116,10 @@ class Server:
         """Let new connections work with another configuration and freshly read rule bases."""
         self._state = load(config, self._catalogue, self._log, self._started)
 
+    def start(self) -> None:
+        """Serve in a thread of its own."""
+        threading.Thread(target=self.serve, daemon=True, name="irodsServer").start()
+
     def serve(self) -> None:
         """Accept connections until `stop`."""
         while True:
@@ -113,7 +140,11 @@ class Server:
         try:
             channel.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             channel.sock.settimeout(_HANDSHAKE_TIMEOUT)
-            startup = handshake.accept(channel, state.negotiation, state.tls)
+            startup = handshake.accept(
+                channel, state.negotiation, None if state.tls is None else state.tls.context
+            )
+            if startup is None:
+                return
             channel.sock.settimeout(None)
             if state.config.provider or startup.peer:
                 session.Session(state, channel, startup).serve()

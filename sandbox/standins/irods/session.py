@@ -86,7 +86,9 @@ class Session:
             return LocalVault()
         if resource.host not in self._vaults:
             config = self.config
-            us = Startup(config.zone_user, config.zone, config.zone_user, config.zone, f"{PEER_OPTION};{NEGOTIATE}")
+            us = Startup(
+                config.zone_user, config.zone, config.zone_user, config.zone, f"{PEER_OPTION};{NEGOTIATE}"
+            )
             channel = handshake.connect(config, resource.host, config.port, us, self.rules.default_resource)
             self._vaults[resource.host] = RemoteVault(channel)
         return self._vaults[resource.host]
@@ -149,7 +151,11 @@ class Session:
         except IrodsError as error:
             reply = failure(error)
             self._state.log.write(
-                "info", "api", f"API {number} failed: {error}", request_client_user=name, request_api_number=str(number)
+                "info",
+                "api",
+                f"API {number} failed: {error}",
+                request_client_user=name,
+                request_api_number=str(number),
             )
         except ProtocolError as error:
             reply = failure(IrodsError(Code.SYS_API_INPUT_ERR, str(error)))
@@ -167,7 +173,11 @@ class Session:
         return entry.handler(self, message).message()
 
     def _log_call(self, number: int, entry: Api | None, message: Message, reply: Message) -> None:
-        name = entry.name if entry else FILE_APIS.get(number, "AUTHENTICATION_APN" if number == AUTHENTICATION_API else "")
+        name = (
+            entry.name
+            if entry
+            else FILE_APIS.get(number, "AUTHENTICATION_APN" if number == AUTHENTICATION_API else "")
+        )
         words = without_secrets(arguments(message)) if number in (701, 714) else []
         self._state.log.call(number, name, self._startup.client_user, reply.int_info, words)
 
@@ -189,7 +199,9 @@ class Session:
             self._trusted = True
             self.default_resource = str(request.get("default_resource") or self.default_resource)
         else:
-            self._log_in(str(request.get("user_name", "")), str(request.get("zone_name", "")), challenge, digest)
+            self._log_in(
+                str(request.get("user_name", "")), str(request.get("zone_name", "")), challenge, digest
+            )
         return Reply(body=binary_json(json.dumps(request, sort_keys=True, separators=(",", ":"))))
 
     def _log_in(self, name: str, zone: str, challenge: str, digest: str) -> None:
@@ -227,7 +239,11 @@ def relay(state: State, channel: Channel, startup: Startup) -> None:
     """
     config = state.config
     us = Startup(
-        startup.proxy_user, startup.proxy_zone, startup.client_user, startup.client_zone, f"{PEER_OPTION};{NEGOTIATE}"
+        startup.proxy_user,
+        startup.proxy_zone,
+        startup.client_user,
+        startup.client_zone,
+        f"{PEER_OPTION};{NEGOTIATE}",
     )
     try:
         provider = handshake.connect(

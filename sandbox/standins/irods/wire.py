@@ -31,6 +31,10 @@ class Disconnected(ProtocolError):
     """The peer closed the connection between two messages."""
 
 
+class Heartbeat(ProtocolError):
+    """The peer only asks whether the server is alive."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message: its type, packed structure, error stack, binary part and the header's integer."""
@@ -84,7 +88,10 @@ class Channel:
         (length,) = struct.unpack(">i", self.read_exactly(4))
         if not 0 < length <= MAX_HEADER:
             raise ProtocolError(f"header of {length} bytes")
-        match = _HEADER.fullmatch(self.read_exactly(length))
+        header = self.read_exactly(length)
+        match = _HEADER.fullmatch(header)
+        if match is None and b"<type>HEARTBEAT</type>" in header:
+            raise Heartbeat("heartbeat")
         if match is None:
             raise ProtocolError("malformed header")
         return match[1].decode(), int(match[2]), int(match[3]), int(match[4]), int(match[5])

@@ -254,13 +254,16 @@ _simple(
     lambda s: [(avu.name, avu.value, avu.units) for avu in s.collections.get(TEAM).metadata.items()],
 )
 _simple("avu empty value", _avu("add", Collection, TEAM, "bic:empty", ""))
-_simple("resource create", lambda s: s.resources.create("ufs1", "unixfilesystem", HOST, "/var/lib/irods/Vault1"))
+_simple(
+    "resource create", lambda s: s.resources.create("ufs1", "unixfilesystem", HOST, "/var/lib/irods/Vault1")
+)
 _simple(
     "resource create again",
     lambda s: s.resources.create("ufs1", "unixfilesystem", HOST, "/var/lib/irods/Vault1"),
 )
 _simple(
-    "resource create bad host", lambda s: s.resources.create("ufs9", "unixfilesystem", "no.such.host.test", "/x")
+    "resource create bad host",
+    lambda s: s.resources.create("ufs9", "unixfilesystem", "no.such.host.test", "/x"),
 )
 _simple("resource create replication", lambda s: s.resources.create("repl", "replication"))
 _simple("resource create passthru", lambda s: s.resources.create("pt", "passthru"))
@@ -274,7 +277,15 @@ _simple("resource modify free_space", lambda s: s.resources.modify("ufs1", "free
 
 def _describe_resource(session: iRODSSession) -> Any:
     found = session.resources.get("ufs1")
-    return found.name, found.type, found.location, found.vault_path, found.status, found.context, found.parent_id
+    return (
+        found.name,
+        found.type,
+        found.location,
+        found.vault_path,
+        found.status,
+        found.context,
+        found.parent_id,
+    )
 
 
 _simple("resource get", _describe_resource)
@@ -303,7 +314,9 @@ _simple(
     _in_any_order(User.id, User.name, User.type, User.zone, User.info, User.comment, User.create_time),
 )
 _simple("query memberships", _select(Group.name, User.name))
-_simple("query collections like", _select(Collection.name, where=(Like(Collection.name, "/tempZone/home/%"),)))
+_simple(
+    "query collections like", _select(Collection.name, where=(Like(Collection.name, "/tempZone/home/%"),))
+)
 _simple(
     "query acl",
     _in_any_order(
@@ -338,7 +351,9 @@ _simple(
 )
 _simple(
     "query aggregate sum count",
-    lambda s: [dict(row.items()) for row in s.query(Collection.name).sum(DataObject.size).count(DataObject.id)],
+    lambda s: [
+        dict(row.items()) for row in s.query(Collection.name).sum(DataObject.size).count(DataObject.id)
+    ],
 )
 _simple("query in", _select(User.name, where=(In(User.name, ["alice", "carol"]),)))
 _simple("query between", _select(DataObject.name, where=(DataObject.size > 10,)))
@@ -416,7 +431,9 @@ _simple("group remove", lambda s: s.groups.remove("g001"))
 _simple("user remove", lambda s: s.users.remove("carol"))
 _simple("user remove owning data", lambda s: s.users.remove("alice"))
 _simple("collection remove not empty", lambda s: s.collections.remove(RAW, recurse=False))
-_simple("collection remove recursive force", lambda s: s.collections.remove(f"{TEAM}/a", recurse=True, force=True))
+_simple(
+    "collection remove recursive force", lambda s: s.collections.remove(f"{TEAM}/a", recurse=True, force=True)
+)
 
 
 def prepare(name: str, session: iRODSSession) -> None:

@@ -42,7 +42,10 @@ def test_certificate_of_another_authority_is_refused(irods_server, irods_session
     if irods_server.ca_file is None:
         pytest.skip("the server under test does not use TLS")
     stranger = create_authority(tmp_path, "stranger")
-    with irods_session(ssl_ca_certificate_file=str(stranger.ca_file)) as session, pytest.raises(Exception) as refusal:
+    with (
+        irods_session(ssl_ca_certificate_file=str(stranger.ca_file)) as session,
+        pytest.raises(Exception) as refusal,
+    ):
         session.users.get(irods_server.user)
     assert "CERTIFICATE_VERIFY_FAILED" in str(refusal.value)
 

@@ -50,7 +50,9 @@ class Recorder:
 
         def recording_recv(sock: Any) -> Any:
             message = recv(sock)
-            self._keep("recv", message.msg_type, message.int_info, (message.msg or b"").decode(), message.error)
+            self._keep(
+                "recv", message.msg_type, message.int_info, (message.msg or b"").decode(), message.error
+            )
             return message
 
         monkeypatch.setattr(Connection, "send", recording_send)
@@ -58,7 +60,13 @@ class Recorder:
 
     def _keep(self, direction: str, kind: str, int_info: int, msg: str, error: bytes | None) -> None:
         self.wire.append(
-            {"dir": direction, "type": kind, "int_info": int_info, "msg": msg, "error": (error or b"").decode()}
+            {
+                "dir": direction,
+                "type": kind,
+                "int_info": int_info,
+                "msg": msg,
+                "error": (error or b"").decode(),
+            }
         )
 
 
@@ -133,7 +141,11 @@ def test_rule_output_is_the_text_and_zero_bytes(replay):
 
 def test_client_hints_name_the_checksum_scheme(replay):
     hints = replay["client_hints"]["result"]
-    assert (hints["hash_scheme"], hints["match_hash_policy"], hints["strict_acls"]) == ("SHA256", "compatible", "on")
+    assert (hints["hash_scheme"], hints["match_hash_policy"], hints["strict_acls"]) == (
+        "SHA256",
+        "compatible",
+        "on",
+    )
 
 
 @pytest.mark.parametrize("name", sorted(ANY_ROWS))
@@ -165,7 +177,9 @@ def exchanges(wire: list[dict[str, Any]], name: str, directory: Path | None) -> 
             found.append(("request", number, _request(number, message["msg"])))
         else:
             error = re.sub(r"\s+", " ", message["error"] or "").strip()
-            found.append(("reply", message["int_info"], error, _reply(number, message["msg"], name, directory)))
+            found.append(
+                ("reply", message["int_info"], error, _reply(number, message["msg"], name, directory))
+            )
     return found
 
 
@@ -203,7 +217,11 @@ def matching_ids(theirs: list[Any], ours: list[Any]) -> set[tuple[str, str]]:
         mask = _masked(row, "")
         if masked.count(mask) == 1 and [_masked(other, "") for other in theirs].count(mask) == 1:
             match = ours[masked.index(mask)]
-            pairs |= {(a, b) for (column, a), (_, b) in zip(row, match, strict=True) if column in IDS and len(a) == 5}
+            pairs |= {
+                (a, b)
+                for (column, a), (_, b) in zip(row, match, strict=True)
+                if column in IDS and len(a) == 5
+            }
     return pairs
 
 
@@ -230,8 +248,12 @@ def _reply(number: int, msg: str, name: str, directory: Path | None) -> Any:
             return document
         if name in ANY_ROWS:
             return len(json.loads(document))
-        rows = [["#" if re.fullmatch(r"\d{5}", cell) else cell for cell in row] for row in json.loads(document)]
+        rows = [
+            ["#" if re.fullmatch(r"\d{5}", cell) else cell for cell in row] for row in json.loads(document)
+        ]
         return rows if name in ORDERED else sorted(rows)
     if "<BinBytesBuf_PI>" in msg:
-        return re.sub(r"<buf>(.*?)</buf>", lambda match: base64.b64decode(match[1]).decode().rstrip("\0"), msg)
+        return re.sub(
+            r"<buf>(.*?)</buf>", lambda match: base64.b64decode(match[1]).decode().rstrip("\0"), msg
+        )
     return msg

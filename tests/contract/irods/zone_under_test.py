@@ -59,7 +59,13 @@ def standin_server(directory: Path, **options: Any) -> Iterator[IrodsServer]:
     )
     with running(settings) as server:
         yield IrodsServer(
-            settings.host, server.port, settings.zone, settings.user, settings.password, authority.ca_file, True
+            settings.host,
+            server.port,
+            settings.zone,
+            settings.user,
+            settings.password,
+            authority.ca_file,
+            True,
         )
 
 
