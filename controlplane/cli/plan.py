@@ -153,7 +153,7 @@ def _change_lines(change: Change) -> list[str]:
     title = f"[{colour}]{sign}[/] {escape(str(change.key))}"
     if change.action in (Action.CREATE, Action.DELETE):
         sets = [
-            f"{len(value)} {item.name}"
+            f"{item.name}: {len(value)}"
             for item in change.fields
             if isinstance(value := item.before if item.after is None else item.after, tuple)
         ]
@@ -184,7 +184,7 @@ def _show_reports(out: Console, reports: list[Report]) -> None:
         colour, word = ("green", "done") if report.ok else ("red", "failed in part")
         out.print(
             f"\n[bold {colour}]{word}[/]  {escape(report.system)}: {len(report.done)} changes made, "
-            f"{len(report.failed)} failed"
+            f"{len(report.failed)} failed, {report.seconds:.1f} s"
         )
         for change, remark in report.remarks:
             out.print(f"    {escape(str(change.key))}: {escape(remark)}")

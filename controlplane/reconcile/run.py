@@ -4,6 +4,7 @@ A system that cannot be read in full gets no plan; the others do. A change that 
 others. There is no state between runs: an apply that was cut off is finished by the next one.
 """
 
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Report:
     done: list[Change] = field(default_factory=list)
     remarks: list[tuple[Change, str]] = field(default_factory=list)
     failed: list[tuple[Change, str]] = field(default_factory=list)
+    seconds: float = 0.0
     error: str = ""
     """Why the system as a whole could not be prepared for the changes, or cleaned up after them."""
 
@@ -64,6 +66,7 @@ def _plan(system: System, watch: Watch, adopt: bool) -> Outcome:
 def apply_plan(system: System, plan: Plan, watch: Watch) -> Report:
     """Make a plan's changes, those that do not depend on each other at the same time."""
     report = Report(plan.system)
+    begun = time.monotonic()
     try:
         system.begin(plan)
     except ChangeError as error:
@@ -91,5 +94,6 @@ def apply_plan(system: System, plan: Plan, watch: Watch) -> Report:
         # On an interruption what has not begun stays undone; what has begun is finished.
         workers.shutdown(cancel_futures=True)
         system.close()
+    report.seconds = time.monotonic() - begun
     report.failed.sort(key=lambda item: item[0].key)
     return report

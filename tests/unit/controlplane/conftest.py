@@ -1,15 +1,12 @@
 """A small inventory that tests change."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from inventory_editing import Edit
 
 SANDBOX = Path(__file__).parents[3] / "inventories" / "sandbox"
-
-Edit = Callable[[str, str, str], None]
-"""Replaces a text, which must be there, in a file of the inventory."""
 
 
 @pytest.fixture

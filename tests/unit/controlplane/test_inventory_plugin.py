@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Edit
+from inventory_editing import Edit
 
 ROOT = Path(__file__).parents[3]
 PLUGINS = ROOT / "controlplane" / "ansible"

@@ -5,9 +5,9 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from conftest import Edit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from inventory_editing import Edit
 
 from controlplane.model import InventoryError, Problem, load_platform
 from controlplane.model.secrets import Secret, SecretError
