@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 EXIT_CHANGES = 2
 """What `bic plan` says when there is something to do."""
 
+EXIT_INTERRUPTED = 130
+"""What shells say of a command that Ctrl-C ended."""
+
 MANY = 6
 """Names of a set that are shown before only their number is."""
 
@@ -75,8 +78,12 @@ def apply(
     if todo:
         if not yes:
             _ask(sum(len(item.plan.changes) for item in todo if item.plan))
-        with watching() as watch:
-            reports = [apply_plan(item.system, item.plan, watch) for item in todo if item.plan]
+        try:
+            with watching() as watch:
+                reports = [apply_plan(item.system, item.plan, watch) for item in todo if item.plan]
+        except KeyboardInterrupt:
+            typer.echo("Interrupted. What was done stays; run bic apply again for the rest.", err=True)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
         _show_reports(out, reports)
     if any(not item.plan or item.plan.conflicts for item in outcomes) or not all(item.ok for item in reports):
         raise typer.Exit(EXIT_FAILURE)

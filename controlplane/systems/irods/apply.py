@@ -153,7 +153,8 @@ class Applier:
             for user in sorted(users):
                 try:
                     with self.client.answers():
-                        call(group, user, group_admin=False)
+                        account, _, of_zone = user.partition("#")
+                        call(group, account, of_zone, group_admin=False)
                 except IrodsError as error:
                     if error.code != done:
                         problems.append(f"{verb} {user}: {error}")

@@ -98,9 +98,12 @@ class _Reader:
             if local:
                 zone.users[str(user)] = str(kind)
         # `public` holds every account, and every account is in a group of its own.
-        for group, user in self._rows(Group.name, User.name, where=(Group.name != "public",)):
-            if group != user:
-                zone.members[str(group)].add(str(user))
+        for group, user, user_zone in self._rows(
+            Group.name, User.name, User.zone, where=(Group.name != "public",)
+        ):
+            member = str(user) if user_zone == name else f"{user}#{user_zone}"
+            if group != member:
+                zone.members[str(group)].add(member)
         for user, attribute, value, units in self._rows(
             User.name, UserMeta.name, UserMeta.value, UserMeta.units, where=(Like(UserMeta.name, "bic:%"),)
         ):

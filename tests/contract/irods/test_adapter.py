@@ -1,5 +1,6 @@
 """The control plane's adapter for zones: what it plans, what it makes, what it leaves alone."""
 
+import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
@@ -9,7 +10,8 @@ from uuid import uuid4
 
 import pytest
 from irods.access import iRODSAccess
-from irods.exception import PycommandsException, iRODSException
+from irods.connection import Connection
+from irods.exception import NetworkException, PycommandsException, iRODSException
 from irods.models import Collection, User
 from irods.session import iRODSSession
 from throwaway_pki import create_authority
@@ -151,11 +153,16 @@ def site(irods_server: IrodsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "platform.yml").write_text(PLATFORM.format(**names), "utf-8")
     (tmp_path / "facilities" / f"{name}.yml").write_text(FACILITY.format(**names), "utf-8")
     yield Site(irods_server, tmp_path, name)
-    with open_session(irods_server) as session:
+    remove(irods_server, name)
+
+
+def remove(server: IrodsServer, name: str) -> None:
+    """Remove all that exists of a facility, data included."""
+    with open_session(server) as session:
         for group in (name, f"{name}-cells", f"{name}-roots"):
-            home = f"/{irods_server.zone}/home/{group}"
+            home = f"/{server.zone}/home/{group}"
             with suppress(iRODSException, PycommandsException):
-                access = iRODSAccess("own", home, irods_server.user, irods_server.zone)
+                access = iRODSAccess("own", home, server.user, server.zone)
                 session.acls.set(access, recursive=True, admin=True)
                 for child in [
                     *session.collections.get(home).subcollections,
@@ -338,6 +345,35 @@ def test_what_an_apply_made_before_it_was_killed_is_finished_by_the_next(site: S
         f"{site.id}.pi": ("mark",),
         f"{site.id}-cells": ("acl", "collection_mark", "inheritance", "mark", "members"),
     }
+    site.settle()
+
+
+class Killed(BaseException):
+    """What a process that was killed would not have had the time to raise."""
+
+
+@pytest.mark.parametrize("messages", range(1, 64, 4))
+def test_an_apply_killed_after_any_message_is_finished_by_the_next(
+    site: Site, monkeypatch: pytest.MonkeyPatch, messages: int
+) -> None:
+    plan = site.plan()
+    sent = itertools.count(1)
+    send = Connection.send
+
+    def send_until_killed(self: Connection, message: object) -> None:
+        number = next(sent)
+        if number > messages:
+            raise NetworkException("killed")
+        send(self, message)
+        if number == messages:
+            # This one reaches the server, and its answer reaches nobody.
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Connection, "send", send_until_killed)
+        with pytest.raises(Killed):
+            site.apply(plan)
+    assert site.plan().conflicts == ()
     site.settle()
 
 

@@ -271,7 +271,7 @@ def test_secrets_are_read_when_used_and_never_shown(tmp_path: Path, monkeypatch:
     assert variable.reveal() == "value"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=80)
 @given(data=st.data())
 def test_any_damage_to_a_file_ends_in_messages_and_never_in_another_error(
     inventory: Path, data: st.DataObject
