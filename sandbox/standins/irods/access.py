@@ -35,7 +35,8 @@ class Client:
 def find_user(tx: Transaction, name: str, zone: str) -> Client | None:
     """Return a user or group by name and zone, or None."""
     row = tx.row(
-        "select user_id, user_name, zone_name, user_type_name from r_user_main where user_name = ? and zone_name = ?",
+        "select user_id, user_name, zone_name, user_type_name from r_user_main"
+        " where user_name = ? and zone_name = ?",
         (name, zone),
     )
     return None if row is None else Client(*row)
@@ -117,9 +118,8 @@ def _change(
     tx: Transaction, where: str, parameters: tuple[object, ...], user_id: int, access_type: int
 ) -> None:
     """Set or, with level 0, remove a user's permission on all objects that a query lists."""
-    tx.execute(
-        f"delete from r_objt_access where user_id = ? and object_id in ({where})", (user_id, *parameters)
-    )  # noqa: S608
+    delete = f"delete from r_objt_access where user_id = ? and object_id in ({where})"  # noqa: S608
+    tx.execute(delete, (user_id, *parameters))
     if access_type:
         tx.execute(
             f"insert into r_objt_access select o.id, ?, ?, ?, ? from ({where}) o",  # noqa: S608

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An API's success: the header's integer, the packed output, the binary part and the error stack's warnings."""
+    """An API's success: the header's integer, packed output, binary part and the error stack's warnings."""
 
     int_info: int = 0
     body: str = ""

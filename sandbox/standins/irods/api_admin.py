@@ -9,7 +9,7 @@ from .wire import Message
 
 
 @api(701, "GENERAL_ADMIN_AN", admin=True)
-def general_admin(session: Session, message: Message) -> Reply:
+def general_admin(session: Session, message: Message) -> Reply:  # noqa: PLR0912 - one operation each
     """Carry out what `iadmin` does."""
     words = arguments(message)
     zone = session.config.zone
@@ -38,7 +38,7 @@ def general_admin(session: Session, message: Message) -> Reply:
             case ["modify", "group", group, operation, user, user_zone, *_]:
                 users.change_member(tx, zone, (group, operation, user, user_zone))
             case ["add", "resource", name, kind, location, context, *_]:
-                resources.create(tx, zone, name, kind, location, context)
+                resources.create(tx, zone, (name, kind, location, context))
             case ["rm", "resource", name, *_]:
                 resources.remove(tx, name)
             case ["add", "childtoresc", parent, child, context, *_]:
@@ -48,7 +48,7 @@ def general_admin(session: Session, message: Message) -> Reply:
             case ["modify", "resource", name, option, value, *_]:
                 resources.modify(tx, name, option, value)
             case ["set-quota", kind, name, resource, limit, *_]:
-                quotas.set_limit(tx, zone, kind, name, resource, limit)
+                quotas.set_limit(tx, zone, (kind, name, resource, limit))
             case ["calculate-usage", *_]:
                 quotas.calculate(tx)
             case _:

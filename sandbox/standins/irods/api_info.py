@@ -130,10 +130,11 @@ def server_report(session: Session, _message: Message) -> Reply:
 
 @api(10205, "ZONE_REPORT_AN", admin=True)
 def zone_report(session: Session, _message: Message) -> Reply:
-    """Describe the zone to an administrator: its coordinating resources, and the catalog provider as server."""
+    """Describe the zone to an administrator: coordinating resources, and the catalog provider as server."""
     with session.catalogue.read() as tx:
         rows = tx.rows(
-            "select resc_name, resc_type_name from r_resc_main where resc_net = 'EMPTY_RESC_HOST' order by resc_id"
+            "select resc_name, resc_type_name from r_resc_main where resc_net = 'EMPTY_RESC_HOST'"
+            " order by resc_id"
         )
     coordinating = [{"name": row[0], "type": row[1]} for row in rows]
     zone = {"coordinating_resources": coordinating, "servers": [_server_report(session)]}

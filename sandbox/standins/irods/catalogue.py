@@ -39,7 +39,7 @@ class Transaction:
         found: Row | None = self._connection.execute(sql, parameters).fetchone()
         return found
 
-    def value(self, sql: str, parameters: Sequence[object] = ()) -> Any:
+    def value(self, sql: str, parameters: Sequence[object] = ()) -> Any:  # noqa: ANN401 - as the column is
         """Return the first column of the first row, or None."""
         found = self.row(sql, parameters)
         return None if found is None else found[0]
@@ -65,10 +65,7 @@ class Catalogue:
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
         if connection is None:
-            # Only the thread of a client's connection uses it, except that shutdown may close it from another.
-            connection = sqlite3.connect(
-                self.path, isolation_level=None, timeout=30, check_same_thread=False, cached_statements=256
-            )
+            connection = sqlite3.connect(self.path, isolation_level=None, timeout=30, cached_statements=256)
             connection.executescript(
                 "pragma journal_mode=wal; pragma synchronous=normal; pragma case_sensitive_like=on;"
                 "pragma cache_size=-32768;"

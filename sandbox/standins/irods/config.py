@@ -52,7 +52,7 @@ class ServerConfig:
     catalogue: Path
     rules_directory: Path
     tls_server: TlsServer | None = None
-    tls_client: TlsClient = TlsClient()
+    tls_client: TlsClient = field(default_factory=TlsClient)
     database: dict[str, Any] | None = field(default=None, repr=False)
     host_aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -60,7 +60,8 @@ class ServerConfig:
 def load(path: Path, catalogue: Path) -> ServerConfig:
     """Read a `server_config.json`. Raises `ConfigError` when it cannot be read or misses what is needed.
 
-    The rule bases are looked for beside it. The packaged server has validated the file against its schema before.
+    The rule bases are looked for beside it. The packaged server has validated the file against its schema
+    before.
     """
     try:
         document = json.loads(path.read_text())
@@ -75,7 +76,10 @@ def load(path: Path, catalogue: Path) -> ServerConfig:
 
 
 def parse(document: dict[str, Any], catalogue: Path, rules_directory: Path) -> ServerConfig:
-    """Return the settings in a configuration document. Raises `KeyError` or `TypeError` for what is missing."""
+    """Return the settings in a configuration document.
+
+    Raises `KeyError` or `TypeError` for what is missing.
+    """
     engines = document["plugin_configuration"]["rule_engines"]
     rule_bases = [
         name

@@ -39,7 +39,7 @@ def _take_pid_file(path: Path) -> IO[str]:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.close()
-        text = f"Could not acquire write lock for PID file {path}. Another instance of the server may be running."
+        text = f"Could not acquire write lock for PID file {path}. Another instance of the server may run."
         raise ConfigError(text) from error
     file.truncate(0)
     file.write(f"{os.getpid()}\n")
@@ -167,7 +167,7 @@ def main(layout: Layout | None = None) -> int:
             _daemonize()
         pid_file = _take_pid_file(options.pid_file)
     except ConfigError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        print(error, file=sys.stderr)
         return 1
     with pid_file:
         log = Log(config.zone, syslog=not (options.stdout or options.test_mode))

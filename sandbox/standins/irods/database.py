@@ -32,7 +32,8 @@ class DatabaseError(Exception):
 
 
 def connection_string(settings: dict[str, Any], data_sources: dict[str, str]) -> str:
-    """Return how to connect: by the data source that upstream uses, or by the driver if there is no such source.
+    """Return how to connect: by the data source that upstream uses, or by the driver if there is no such
+    source.
 
     TLS keys in the settings (`sslmode`, `sslrootcert`, `sslcert`, `sslkey`) are passed on.
     """
@@ -55,7 +56,7 @@ def connection_string(settings: dict[str, Any], data_sources: dict[str, str]) ->
     return ";".join(f"{key}={value}" for key, value in parts.items())
 
 
-def connect(settings: dict[str, Any]) -> Any:
+def connect(settings: dict[str, Any]) -> Any:  # noqa: ANN401 - pyodbc has no types
     """Return a connection to the database. Raises `DatabaseError`."""
     try:
         import pyodbc  # type: ignore[import-not-found,unused-ignore]
@@ -72,10 +73,11 @@ def connect(settings: dict[str, Any]) -> Any:
         raise DatabaseError(f"cannot connect to the catalog database {where}: {reason}") from error
 
 
-def prepare(connection: Any, zone: str, new_id: str) -> str:
+def prepare(connection: Any, zone: str, new_id: str) -> str:  # noqa: ANN401 - pyodbc has no types
     """Make the tables that are missing and return the id of the catalogue that the database belongs to.
 
-    A database that belongs to none yet gets `new_id`. Nothing that is there is changed. Raises `DatabaseError`.
+    A database that belongs to none yet gets `new_id`. Nothing that is there is changed. Raises
+    `DatabaseError`.
     """
     import pyodbc
 
@@ -106,7 +108,8 @@ def prepare(connection: Any, zone: str, new_id: str) -> str:
 class Watch:
     """Looks after the provider's database and knows whether it can be reached.
 
-    `connect` opens a connection that has `execute`; any exception of it or of a statement counts as unreachable.
+    `connect` opens a connection that has `execute`; any exception of it or of a statement counts as
+    unreachable.
     """
 
     def __init__(self, connect: Callable[[], Any], on_change: Callable[[str | None], None]) -> None:
@@ -130,7 +133,7 @@ class Watch:
                 self._connection = self._connect()
             self._connection.execute("select 1").fetchone()
             self._seen = time.monotonic()
-        except Exception as error:  # noqa: BLE001 - drivers raise whatever they like
+        except Exception as error:  # drivers raise whatever they like
             self._connection = None
             fault = str(error)
         if (fault is None) != (self._fault is None):

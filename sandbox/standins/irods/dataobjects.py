@@ -64,7 +64,10 @@ def existing(tx: Transaction, client: Client, path: str, level: int) -> int:
 
 
 def usable(found: list[Replica]) -> Replica:
-    """Return the first good replica on a storage resource that is not down. Raises -105000 when there is none."""
+    """Return the first good replica on a storage resource that is not down.
+
+    Raises -105000 when there is none.
+    """
     chosen = next(
         (replica for replica in found if not replica.resource.down and replica.status != STALE), None
     )
@@ -103,8 +106,8 @@ def register(
     data_id = tx.new_id()
     for number, (resource, path) in enumerate(places):
         tx.execute(
-            "insert into r_data_main (data_id, coll_id, data_name, data_repl_num, data_size, resc_id, data_path,"
-            " data_owner_name, data_owner_zone, data_is_dirty, create_ts, modify_ts, access_ts)"
+            "insert into r_data_main (data_id, coll_id, data_name, data_repl_num, data_size, resc_id,"
+            " data_path, data_owner_name, data_owner_zone, data_is_dirty, create_ts, modify_ts, access_ts)"
             " values (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)",
             (data_id, parent_id, name, number, resource.resc_id, path, client.name, client.zone, INTERMEDIATE)
             + (tx.now,) * 3,

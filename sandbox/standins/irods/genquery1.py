@@ -96,7 +96,7 @@ def condition(column: str, expression: str, parameters: list[object]) -> str:
     return f"({' '.join(sql)})"
 
 
-def _one_condition(column: str, expression: str, parameters: list[object]) -> str:
+def _one_condition(column: str, expression: str, parameters: list[object]) -> str:  # noqa: PLR0911
     if match := _BETWEEN.fullmatch(expression):
         parameters.extend(match.groups())
         return f"{column} between ? and ?"
@@ -148,7 +148,10 @@ def _aliased(alias: str) -> str:
 
 
 def _path(joined: set[str], target: str) -> Iterable[tuple[str, str]]:
-    """Return the aliases to join, with their conditions, to reach a target. Raises -825000 when there is no way."""
+    """Return the aliases to join, with their conditions, to reach a target.
+
+    Raises -825000 when there is no way.
+    """
     if target in joined:
         return []
     reached: dict[str, tuple[str, str]] = {}
@@ -195,7 +198,7 @@ def _extra_metadata(tables: _Tables, alias: str, occurrence: int) -> str:
     return suffix
 
 
-def statement(request: Request, client: Client) -> tuple[str, list[object]]:
+def statement(request: Request, client: Client) -> tuple[str, list[object]]:  # noqa: PLR0912
     """Return the SQL and its parameters for a request, limited to what the client may see."""
     if not request.select or len(request.select) > _MAX_COLUMNS:
         raise IrodsError(Code.SYS_INVALID_INPUT_PARAM)

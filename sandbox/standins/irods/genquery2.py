@@ -121,7 +121,8 @@ class _Builder:
         for alias, owner, key in _ACCESS.values():
             if owner in self.aliases:
                 sql.append(
-                    f"{kind} join R_OBJT_ACCESS {alias}oa on {self.aliases[owner]}.{key} = {alias}oa.object_id"
+                    f"{kind} join R_OBJT_ACCESS {alias}oa"
+                    f" on {self.aliases[owner]}.{key} = {alias}oa.object_id"
                     f" {kind} join R_TOKN_MAIN {alias}t on {alias}oa.access_type_id = {alias}t.token_id"
                     f" {kind} join R_USER_GROUP {alias}ug on {alias}oa.user_id = {alias}ug.group_user_id"
                     f" {kind} join R_USER_MAIN {alias}u on {alias}ug.user_id = {alias}u.user_id"
@@ -213,7 +214,7 @@ class _Parser:
             sql = f"{sql} and {self._condition()}"
         return sql
 
-    def _condition(self) -> str:
+    def _condition(self) -> str:  # noqa: PLR0911 - one form of condition each
         if self._accept("not"):
             return f"not {self._condition()}"
         if self._accept("("):

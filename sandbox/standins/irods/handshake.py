@@ -1,8 +1,8 @@
 """How a connection begins: start-up message, negotiation of TLS, version, shared secret; both ends of it.
 
 Between servers it also ends with a proof that both have the zone's keys. iRODS puts that proof into the
-negotiation; only stand-ins talk to stand-ins here, so ours is a challenge answered with an HMAC, which does not
-reveal the keys to the other side.
+negotiation; only stand-ins talk to stand-ins here, so ours is a challenge answered with an HMAC, which
+does not reveal the keys to the other side.
 """
 
 import base64
@@ -88,9 +88,9 @@ def _negotiation(status: int, result: str) -> Message:
 def accept(channel: Channel, policy: str, context: Callable[[], ssl.SSLContext] | None) -> Startup | None:
     """Take a connection through its start-up as the server; afterwards it is encrypted if both sides agreed.
 
-    `policy` is what `acPreConnect` demands; `context` gives the TLS settings. Returns None for a heartbeat, which
-    wants no session. Raises `ProtocolError` or `IrodsError` when there will be no session; the client has been
-    told as far as the protocol allows.
+    `policy` is what `acPreConnect` demands; `context` gives the TLS settings. Returns None for a
+    heartbeat, which wants no session. Raises `ProtocolError` or `IrodsError` when there will be no
+    session; the client has been told as far as the protocol allows.
     """
     try:
         first = channel.read()
@@ -127,7 +127,8 @@ def accept(channel: Channel, policy: str, context: Callable[[], ssl.SSLContext] 
         if context is None:
             raise ProtocolError("TLS was agreed on, but server_config.json has no tls_server")
         channel.upgrade(context().wrap_socket(channel.sock, server_side=True))
-        channel.read_header()  # the client's choice of encryption for parallel transfers, which are not offered
+        # The client's choice of encryption for parallel transfers, which are not offered.
+        channel.read_header()
         secret = channel.read()
         if secret.type != "SHARED_SECRET":
             raise ProtocolError(f"{secret.type} instead of SHARED_SECRET")
@@ -160,9 +161,9 @@ def client_context(config: ServerConfig) -> ssl.SSLContext:
 def connect(config: ServerConfig, host: str, port: int, startup: Startup, default_resource: str) -> Channel:
     """Connect to another server of the zone and prove that we know the zone's keys.
 
-    The other server makes new data objects of this connection on `default_resource`. Raises `IrodsError` with
-    -162000 when it cannot be reached, -1825000 when the two do not agree on TLS and -910000 when the zone's keys
-    differ.
+    The other server makes new data objects of this connection on `default_resource`. Raises `IrodsError`
+    with -162000 when it cannot be reached, -1825000 when the two do not agree on TLS and -910000 when the
+    zone's keys differ.
     """
     try:
         channel = Channel(socket.create_connection((host, port), _TIMEOUT))
@@ -187,7 +188,7 @@ def _start(config: ServerConfig, channel: Channel, host: str, startup: Startup) 
     result = agree(config.client_server_policy, theirs)
     channel.write(_negotiation(int(result != FAILURE), f"cs_neg_result_kw={result};"))
     if result == FAILURE:
-        text = f"negotiation failed: this server's policy is {config.client_server_policy}, that of {host} {theirs}"
+        text = f"negotiation failed: our policy is {config.client_server_policy}, that of {host} {theirs}"
         raise IrodsError(Code.SERVER_NEGOTIATION_ERROR, text)
     answer = Node.parse(channel.read().body)
     if answer.number("status") < 0:

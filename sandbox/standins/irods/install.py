@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from . import config
 
@@ -70,7 +69,7 @@ class Layout:
         return self.run / "irods-server.pid"
 
 
-def validate(document: Any, layout: Layout) -> list[str]:
+def validate(document: object, layout: Layout) -> list[str]:
     """Return what is wrong with a configuration document, a line for each place; values are not shown.
 
     Raises `ConfigError` when the schema cannot be read.

@@ -9,9 +9,10 @@ import secrets
 import signal
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from . import resources
 from .catalogue import Catalogue
 from .config import ServerConfig, TlsClient, TlsServer
 from .log import Log
@@ -33,7 +34,7 @@ class Options:
     port: int = 0
     policy: str = "CS_NEG_REFUSE"
     tls_server: TlsServer | None = None
-    tls_client: TlsClient = TlsClient()
+    tls_client: TlsClient = field(default_factory=TlsClient)
     provider: tuple[str, int] | None = None
     default_resource: str = "demoResc"
     zone_key: str = "TEMPORARY_ZONE_KEY"
@@ -84,12 +85,8 @@ def prepare(options: Options) -> tuple[ServerConfig, Catalogue | None]:
     catalogue = Catalogue(config.catalogue)
     if catalogue.create(options.zone, options.user, options.password):
         with catalogue.write() as tx:
-            tx.execute(
-                "insert into r_resc_main (resc_id, resc_name, zone_name, resc_type_name, resc_net, resc_def_path,"
-                " create_ts, modify_ts) values (?, ?, ?, 'unixfilesystem', ?, ?, ?, ?)",
-                (tx.new_id(), options.default_resource, options.zone, options.host,
-                 str(options.directory / "Vault"), tx.now, tx.now),
-            )  # fmt: skip
+            location = f"{options.host}:{options.directory / 'Vault'}"
+            resources.create(tx, options.zone, (options.default_resource, "unixfilesystem", location, ""))
     catalogue.close_thread()
     return config, catalogue
 
@@ -125,7 +122,7 @@ def main() -> None:
         password_file.write_text(secrets.token_hex(16))
     options = Options(arguments.directory, zone=arguments.zone, password=password_file.read_text())
     with running(replace(options, port=arguments.port)) as server:
-        print(f"rods at 127.0.0.1:{server.port}, zone {options.zone}; password in {password_file}")  # noqa: T201
+        print(f"rods at 127.0.0.1:{server.port}, zone {options.zone}; password in {password_file}")
         signal.sigwait({signal.SIGINT, signal.SIGTERM})
 
 

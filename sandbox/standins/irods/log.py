@@ -66,7 +66,10 @@ class Log:
         (self._logger if kind == "server" else self._agent).log(_LEVELS[level], "%s", json.dumps(line))
 
     def call(self, number: int, name: str, user: str, result: int, arguments: Sequence[str] = ()) -> None:
-        """Write a line about an API request to the call log, if there is one. Arguments must hold no secrets."""
+        """Write a line about an API request to the call log, if there is one.
+
+        Arguments must hold no secrets.
+        """
         if self._calls is None:
             return
         line = {"time": _now(), "api_number": number, "api_name": name, "user": user, "result": result}

@@ -46,8 +46,8 @@ def _add(tx: Transaction, object_id: int, avu: tuple[str, str, str]) -> bool:
     if meta_id is None:
         meta_id = tx.new_id()
         tx.execute(
-            "insert into r_meta_main (meta_id, meta_attr_name, meta_attr_value, meta_attr_unit, create_ts, modify_ts)"
-            " values (?, ?, ?, ?, ?, ?)",
+            "insert into r_meta_main (meta_id, meta_attr_name, meta_attr_value, meta_attr_unit, create_ts,"
+            " modify_ts) values (?, ?, ?, ?, ?, ?)",
             (meta_id, *avu, tx.now, tx.now),
         )
     added = tx.execute(
@@ -59,11 +59,10 @@ def _add(tx: Transaction, object_id: int, avu: tuple[str, str, str]) -> bool:
 def _remove(tx: Transaction, object_id: int, avu: tuple[str, str, str], *, wild: bool = False) -> int:
     """Take AVUs off an object, with `wild` those that match SQL patterns; return how many there were."""
     operator = "like" if wild else "="
-    return tx.execute(
-        "delete from r_objt_metamap where object_id = ? and meta_id in (select meta_id from r_meta_main"
-        f" where meta_attr_name {operator} ? and meta_attr_value {operator} ? and meta_attr_unit {operator} ?)",  # noqa: S608
-        (object_id, *avu),
-    )
+    matches = " and ".join(f"meta_attr_{part} {operator} ?" for part in ("name", "value", "unit"))
+    which = f"select meta_id from r_meta_main where {matches}"  # noqa: S608
+    delete = f"delete from r_objt_metamap where object_id = ? and meta_id in ({which})"  # noqa: S608
+    return tx.execute(delete, (object_id, *avu))
 
 
 def modify(tx: Transaction, client: Client, zone: str, arguments: list[str], *, admin_mode: bool) -> None:
@@ -93,7 +92,7 @@ def modify(tx: Transaction, client: Client, zone: str, arguments: list[str], *, 
         raise IrodsError(Code.CAT_SUCCESS_BUT_WITH_NO_INFO)
 
 
-def _refusal(code: Code, text: str, operation: Any = None, index: int = 0) -> IrodsError:
+def _refusal(code: Code, text: str, operation: object = None, index: int = 0) -> IrodsError:
     document = {"error_message": text, "operation": operation, "operation_index": index}
     return IrodsError(code, body=json.dumps(document, separators=(",", ":"), ensure_ascii=False))
 

@@ -57,7 +57,8 @@ def check_path(zone: str, path: str) -> None:
 
 def _not_in_zone(path: str) -> IrodsError:
     code = Code.SYS_INVALID_INPUT_PARAM
-    text = f"{code.name}]  errno [] -- message [a valid zone name does not appear at the root of the object path [{path}]]\n"
+    problem = f"a valid zone name does not appear at the root of the object path [{path}]"
+    text = f"{code.name}]  errno [] -- message [{problem}]\n"
     return IrodsError(code, stack=[(code.value, text)])
 
 

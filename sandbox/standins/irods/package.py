@@ -26,9 +26,10 @@ _EPOCH = "1767225600"
 _NOTICE = """\
 This is a STAND-IN, not iRODS.
 
-It speaks the iRODS 5.0.2 protocol to clients as far as the BioImage Cloud sandbox needs, keeps its catalogue in one
-SQLite file, and has none of iRODS's code. It exists so that the platform can be tried and tested on machines that
-cannot download iRODS. Never put data into it that you want to keep. The real packages come from HOMEPAGE.
+It speaks the iRODS 5.0.2 protocol to clients as far as the BioImage Cloud sandbox needs, keeps its
+catalogue in one SQLite file, and has none of iRODS's code. It exists so that the platform can be tried and
+tested on machines that cannot download iRODS. Never put data into it that you want to keep. The real packages
+come from HOMEPAGE.
 """
 
 _COMMAND = """\
@@ -73,7 +74,8 @@ class Package:
     def control(self) -> str:
         """The package's control file."""
         return (
-            f"Package: {self.name}\nVersion: {VERSION}\nArchitecture: all\nSection: misc\nPriority: optional\n"
+            f"Package: {self.name}\nVersion: {VERSION}\nArchitecture: all\n"
+            "Section: misc\nPriority: optional\n"
             f"Maintainer: {MAINTAINER}\nHomepage: {HOMEPAGE}\nDepends: {self.depends}\n"
             f"Description: STAND-IN, not iRODS: {self.summary}\n"
             " This package is NOT iRODS. It is a small server that speaks the iRODS protocol to clients,\n"
@@ -164,7 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("destination", type=Path)
     for path in build(parser.parse_args().destination):
-        print(path)  # noqa: T201
+        print(path)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""iRODS's ways of hiding passwords: on the wire, in the .irodsA file, and the digest of native authentication.
+"""iRODS's ways of hiding passwords: on the wire, in the .irodsA file, and the digest of native
+authentication.
 
-Ported by behaviour from what python-irodsclient sends; none of it is encryption, so TLS has to protect it.
+Ported by behaviour from what python-irodsclient sends; none of it is encryption, so TLS has to protect
+it.
 """
 
 import base64
@@ -20,14 +22,13 @@ def digest(challenge: str, password: str) -> str:
 
 
 def signature(challenge: str) -> str:
-    """Return a session's signature, which keys passwords sent in it: the challenge's first 16 bytes in hex."""
+    """Return what keys the passwords sent in a session: the challenge's first 16 bytes in hex."""
     return challenge.encode()[:16].hex()
 
 
 def _ring(key: str) -> bytes:
-    first = hashlib.md5(
-        key.ljust(100, "\0")[:100].encode("latin-1", "replace"), usedforsecurity=False
-    ).digest()
+    padded = key.ljust(100, "\0")[:100].encode("latin-1", "replace")
+    first = hashlib.md5(padded, usedforsecurity=False).digest()
     second = hashlib.md5(first, usedforsecurity=False).digest()
     third = hashlib.md5(first + second, usedforsecurity=False).digest()
     return first + second + third + third
@@ -55,7 +56,8 @@ def _strip_padding(padded: str) -> str:
 
 
 def reveal_new_password(hidden: str, own_password: str, session_signature: str) -> str | None:
-    """Return the new password that an administrator or user sent, or None when it was hidden with another key.
+    """Return the new password that an administrator or user sent, or None when it was hidden with another
+    key.
 
     The key is the sender's own password and the signature of the session.
     """

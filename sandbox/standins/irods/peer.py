@@ -87,7 +87,7 @@ class FileService:
         self._vault = LocalVault()
         self._files: dict[int, File] = {}
 
-    def answer(self, message: Message) -> Message:
+    def answer(self, message: Message) -> Message:  # noqa: PLR0911 - one operation each
         """Carry out one request. Raises `IrodsError` when it fails."""
         document = json_body(message)
         number = message.int_info

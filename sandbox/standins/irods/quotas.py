@@ -1,7 +1,7 @@
 """Quotas of groups and the usage they are measured by.
 
-As in iRODS, usage is what the last `calculate-usage` found; a group's usage is the sum of what its members own.
-`quota_over` is usage minus limit: negative while there is room.
+As in iRODS, usage is what the last `calculate-usage` found; a group's usage is the sum of what its
+members own. `quota_over` is usage minus limit: negative while there is room.
 """
 
 from .access import Client, find_user
@@ -12,12 +12,13 @@ from .resources import find
 TOTAL = 0
 
 
-def set_limit(tx: Transaction, zone: str, kind: str, name: str, resource: str, limit: str) -> None:
-    """Set or, with limit 0, remove the quota of a group on one storage resource or in `total`; bytes.
+def set_limit(tx: Transaction, zone: str, request: tuple[str, str, str, str]) -> None:
+    """Set or, with limit 0, remove a quota: `(kind, name, storage resource or "total", limit in bytes)`.
 
-    Raises -829000 for what is no group, -831000 for an unknown resource, -816000 for a limit that is no number
-    and -169000 for a user's quota other than 0.
+    Only groups have quotas. Raises -829000 for what is no group, -831000 for an unknown resource, -816000 for
+    a limit that is no number and -169000 for a user's quota other than 0.
     """
+    kind, name, resource, limit = request
     try:
         limit_bytes = int(limit)
     except ValueError as error:

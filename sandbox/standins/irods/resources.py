@@ -100,8 +100,12 @@ def resolution_warning(host: str) -> list[tuple[int, str]]:
     return []
 
 
-def create(tx: Transaction, zone: str, name: str, resource_type: str, location: str, context: str) -> None:
-    """Register a resource. Raises -809000 for a taken name, -810000 for an unknown type, -859000 for a bad name."""
+def create(tx: Transaction, zone: str, request: tuple[str, str, str, str]) -> None:
+    """Register a resource: `(name, type, host:path or "", context)`.
+
+    Raises -809000 for a taken name, -810000 for an unknown type, -859000 for a bad name.
+    """
+    name, resource_type, location, context = request
     if not _NAME.fullmatch(name):
         raise IrodsError(Code.CAT_INVALID_RESOURCE_NAME)
     if resource_type not in STORAGE_TYPES + COORDINATING_TYPES + OTHER_TYPES:
@@ -121,7 +125,8 @@ def create(tx: Transaction, zone: str, name: str, resource_type: str, location: 
 def remove(tx: Transaction, name: str) -> None:
     """Take a resource out of the zone.
 
-    Raises -808000 when there is none, -835000 when it holds data and -1802000 when it has a parent or children.
+    Raises -808000 when there is none, -835000 when it holds data and -1802000 when it has a parent or
+    children.
     """
     found = _need(tx, name, Code.CAT_NO_ROWS_FOUND)
     if tx.value("select 1 from r_data_main where resc_id = ?", (found.resc_id,)) is not None:
@@ -152,7 +157,10 @@ def add_child(tx: Transaction, parent_name: str, child_name: str, context: str) 
 
 
 def remove_child(tx: Transaction, parent_name: str, child_name: str) -> None:
-    """Take a resource out from below another. Raises -78000 for an unknown one and -857000 when it is not there."""
+    """Take a resource out from below another.
+
+    Raises -78000 for an unknown one and -857000 when it is not there.
+    """
     parent = _need(tx, parent_name, Code.SYS_RESC_DOES_NOT_EXIST)
     child = _need(tx, child_name, Code.SYS_RESC_DOES_NOT_EXIST)
     if child.parent != str(parent.resc_id):
@@ -178,7 +186,10 @@ _OPTIONS = {
 
 
 def modify(tx: Transaction, name: str, option: str, value: str) -> None:
-    """Change one property of a resource. Raises -831000 for an unknown resource, -816000 for an unknown option."""
+    """Change one property of a resource.
+
+    Raises -831000 for an unknown resource, -816000 for an unknown option.
+    """
     found = _need(tx, name, Code.CAT_INVALID_RESOURCE)
     column = _OPTIONS.get(option)
     if column is None:
@@ -203,9 +214,10 @@ def modify(tx: Transaction, name: str, option: str, value: str) -> None:
 def leaves_for_create(tx: Transaction, name: str) -> list[Resource]:
     """Return the storage resources that a new data object goes to when a client names a root resource.
 
-    The first takes the client's bytes; a replication resource adds its other children, which get copies when the
-    object is closed. Raises -78000 for an unknown resource, -1816000 for one inside a hierarchy, -105000 when
-    everything that could store it is down, and -66000 for a type the stand-in does not store on.
+    The first takes the client's bytes; a replication resource adds its other children, which get copies
+    when the object is closed. Raises -78000 for an unknown resource, -1816000 for one inside a hierarchy,
+    -105000 when everything that could store it is down, and -66000 for a type the stand-in does not store
+    on.
     """
     root = _need(tx, name, Code.SYS_RESC_DOES_NOT_EXIST)
     if root.parent:

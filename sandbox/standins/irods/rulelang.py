@@ -1,8 +1,9 @@
 """A parser for the part of the iRODS rule language that rule bases are written in.
 
-It reads rules with parameters, blocks, `on`/`or` alternatives, `if`, `while`, `for`, `foreach`, `delay` and
-`remote`, recoveries (`:::`), functions and expressions. It does not read data type declarations, `match` and
-`let`, nor the old syntax with bars: a rule base that uses those is refused as a whole, as one with an error is.
+It reads rules with parameters, blocks, `on`/`or` alternatives, `if`, `while`, `for`, `foreach`, `delay`
+and `remote`, recoveries (`:::`), functions and expressions. It does not read data type declarations,
+`match` and `let`, nor the old syntax with bars: a rule base that uses those is refused as a whole, as one
+with an error is.
 """
 
 import re
@@ -15,7 +16,8 @@ _TOKEN = re.compile(
     re.S,
 )
 _BINARY = [
-    ("||", "or"), ("&&", "and"), ("==", "!=", "like"), ("<", "<=", ">", ">="), ("++",), ("+", "-"), ("*", "/", "%"),
+    ("||", "or"), ("&&", "and"), ("==", "!=", "like"), ("<", "<=", ">", ">="),
+    ("++",), ("+", "-"), ("*", "/", "%"),
 ]  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """The rule engine: policy read from the rule bases, and the rules that clients send.
 
-Only the microservices that the stand-in knows are carried out; any other is the rule engine's error. If any rule
-base cannot be parsed, none of them counts and the built-in policy applies: iRODS fails open in the same way.
+Only the microservices that the stand-in knows are carried out; any other is the rule engine's error. If
+any rule base cannot be parsed, none of them counts and the built-in policy applies: iRODS fails open in
+the same way.
 """
 
 from collections.abc import Sequence
@@ -83,7 +84,9 @@ class RuleBase:
             else:
                 self._value(statement.expressions[0], local, effects, depth)
 
-    def _value(self, expression: Expression, local: dict[str, Value], effects: Effects, depth: int) -> Value:
+    def _value(  # noqa: PLR0911 - one kind of expression each
+        self, expression: Expression, local: dict[str, Value], effects: Effects, depth: int
+    ) -> Value:
         match expression:
             case Literal(value):
                 return value
@@ -193,7 +196,8 @@ def load(directory: Path, names: Sequence[str]) -> tuple[RuleBase, list[str]]:
 def execute(rule_base: RuleBase, source: str) -> Effects:
     """Carry out the first rule of a text that a client sent.
 
-    Raises -1201000 for a syntax error, the code of `failmsg`, and -1097000 for what the stand-in does not know.
+    Raises -1201000 for a syntax error, the code of `failmsg`, and -1097000 for what the stand-in does not
+    know.
     """
     debug = Code.RE_UNKNOWN_ERROR.value
     try:

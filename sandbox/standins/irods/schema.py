@@ -1,7 +1,7 @@
 """The catalogue's tables and what a fresh zone holds.
 
-Tables and columns have the names of iRODS's own catalogue, because GenQuery2 shows them to its users. Times are
-eleven-digit seconds since 1970 as text, as iRODS stores them.
+Tables and columns have the names of iRODS's own catalogue, because GenQuery2 shows them to its users.
+Times are eleven-digit seconds since 1970 as text, as iRODS stores them.
 """
 
 import sqlite3
@@ -32,62 +32,63 @@ USER_TYPES = ("rodsadmin", "groupadmin", "rodsuser")
 
 TABLES = """
 create table r_objectid (last integer not null);
-create table r_grid_configuration (namespace text, option_name text, option_value text,
-    primary key (namespace, option_name));
+create table r_grid_configuration (namespace text, option_name text, option_value text, primary key
+    (namespace, option_name));
 create table r_zone_main (zone_id integer primary key, zone_name text unique, zone_type_name text,
     zone_conn_string text default '', r_comment text default '', create_ts text, modify_ts text);
-create table r_user_main (user_id integer primary key, user_name text, user_type_name text, zone_name text,
-    user_info text default '', r_comment text default '', create_ts text, modify_ts text,
-    unique (user_name, zone_name));
-create table r_user_group (group_user_id integer, user_id integer, create_ts text, modify_ts text,
-    primary key (group_user_id, user_id)) without rowid;
+create table r_user_main (user_id integer primary key, user_name text, user_type_name text, zone_name
+    text, user_info text default '', r_comment text default '', create_ts text, modify_ts text, unique
+    (user_name, zone_name));
+create table r_user_group (group_user_id integer, user_id integer, create_ts text, modify_ts text, primary
+    key (group_user_id, user_id)) without rowid;
 create index idx_user_group on r_user_group (user_id);
-create table r_user_password (user_id integer primary key, rcat_password text, create_ts text, modify_ts text);
+create table r_user_password (user_id integer primary key, rcat_password text, create_ts text, modify_ts
+    text);
 create table r_user_auth (user_id integer, user_auth_name text, create_ts text);
-create table r_resc_main (resc_id integer primary key, resc_name text unique, zone_name text, resc_type_name text,
-    resc_class_name text default 'cache', resc_net text, resc_def_path text, free_space text default '',
-    free_space_ts text default '', resc_info text default '', r_comment text default '',
-    resc_status text default '', create_ts text, modify_ts text, modify_ts_millis text default '000',
-    resc_children text default '', resc_context text default '', resc_parent text default '',
+create table r_resc_main (resc_id integer primary key, resc_name text unique, zone_name text,
+    resc_type_name text, resc_class_name text default 'cache', resc_net text, resc_def_path text,
+    free_space text default '', free_space_ts text default '', resc_info text default '', r_comment text
+    default '', resc_status text default '', create_ts text, modify_ts text, modify_ts_millis text default
+    '000', resc_children text default '', resc_context text default '', resc_parent text default '',
     resc_parent_context text default '');
 create table r_coll_main (coll_id integer primary key, coll_name text unique, parent_coll_name text,
-    coll_owner_name text, coll_owner_zone text, coll_map_id integer default 0, coll_inheritance text default '',
-    coll_type text default '', coll_info1 text default '', coll_info2 text default '', r_comment text default '',
-    create_ts text, modify_ts text);
+    coll_owner_name text, coll_owner_zone text, coll_map_id integer default 0, coll_inheritance text
+    default '', coll_type text default '', coll_info1 text default '', coll_info2 text default '',
+    r_comment text default '', create_ts text, modify_ts text);
 create index idx_coll_parent on r_coll_main (parent_coll_name);
 create table r_data_main (data_id integer, coll_id integer, data_name text, data_repl_num integer,
-    data_version text default '', data_type_name text default 'generic', data_size integer, resc_id integer,
-    data_path text, data_owner_name text, data_owner_zone text, data_is_dirty integer, data_status text default '',
-    data_checksum text default '', data_expiry_ts text default '00000000000', data_map_id integer default 0,
-    data_mode text default '', r_comment text default '', create_ts text, modify_ts text, access_ts text,
-    primary key (data_id, data_repl_num));
+    data_version text default '', data_type_name text default 'generic', data_size integer, resc_id
+    integer, data_path text, data_owner_name text, data_owner_zone text, data_is_dirty integer,
+    data_status text default '', data_checksum text default '', data_expiry_ts text default '00000000000',
+    data_map_id integer default 0, data_mode text default '', r_comment text default '', create_ts text,
+    modify_ts text, access_ts text, primary key (data_id, data_repl_num));
 create unique index idx_data_name on r_data_main (coll_id, data_name, data_repl_num);
 create index idx_data_resc on r_data_main (resc_id);
 create index idx_data_owner on r_data_main (data_owner_name, data_owner_zone);
 create table r_objt_access (object_id integer, user_id integer, access_type_id integer, create_ts text,
     modify_ts text, primary key (object_id, user_id)) without rowid;
 create index idx_access_user on r_objt_access (user_id);
-create table r_meta_main (meta_id integer primary key, meta_namespace text default '', meta_attr_name text,
-    meta_attr_value text, meta_attr_unit text default '', create_ts text, modify_ts text,
-    unique (meta_attr_name, meta_attr_value, meta_attr_unit));
-create table r_objt_metamap (object_id integer, meta_id integer, create_ts text, modify_ts text,
-    primary key (object_id, meta_id)) without rowid;
+create table r_meta_main (meta_id integer primary key, meta_namespace text default '', meta_attr_name
+    text, meta_attr_value text, meta_attr_unit text default '', create_ts text, modify_ts text, unique
+    (meta_attr_name, meta_attr_value, meta_attr_unit));
+create table r_objt_metamap (object_id integer, meta_id integer, create_ts text, modify_ts text, primary
+    key (object_id, meta_id)) without rowid;
 create index idx_metamap_meta on r_objt_metamap (meta_id);
-create table r_tokn_main (token_namespace text, token_id integer, token_name text, token_value text default '',
-    token_value2 text default '', token_value3 text default '', r_comment text default '', create_ts text,
-    modify_ts text, primary key (token_namespace, token_id));
+create table r_tokn_main (token_namespace text, token_id integer, token_name text, token_value text
+    default '', token_value2 text default '', token_value3 text default '', r_comment text default '',
+    create_ts text, modify_ts text, primary key (token_namespace, token_id));
 create table r_quota_main (user_id integer, resc_id integer, quota_limit integer, quota_over integer,
     modify_ts text, primary key (user_id, resc_id));
-create table r_quota_usage (user_id integer, resc_id integer, quota_usage integer, modify_ts text,
-    primary key (user_id, resc_id));
-create table r_rule_exec (rule_exec_id integer primary key, rule_name text, rei_file_path text, user_name text,
-    exe_address text, exe_time text, exe_frequency text, priority text, estimated_exe_time text,
+create table r_quota_usage (user_id integer, resc_id integer, quota_usage integer, modify_ts text, primary
+    key (user_id, resc_id));
+create table r_rule_exec (rule_exec_id integer primary key, rule_name text, rei_file_path text, user_name
+    text, exe_address text, exe_time text, exe_frequency text, priority text, estimated_exe_time text,
     notification_addr text, last_exe_time text, exe_status text, exe_context text, lock_host text,
     lock_host_pid text, lock_ts text);
-create table r_ticket_main (ticket_id integer primary key, ticket_string text, ticket_type text, user_id integer,
-    object_id integer, object_type text, uses_limit integer, uses_count integer, ticket_expiry_ts text,
-    restrictions text, create_ts text, modify_ts text, write_file_count integer, write_file_limit integer,
-    write_byte_count integer, write_byte_limit integer);
+create table r_ticket_main (ticket_id integer primary key, ticket_string text, ticket_type text, user_id
+    integer, object_id integer, object_type text, uses_limit integer, uses_count integer, ticket_expiry_ts
+    text, restrictions text, create_ts text, modify_ts text, write_file_count integer, write_file_limit
+    integer, write_byte_count integer, write_byte_limit integer);
 """
 
 
@@ -103,7 +104,8 @@ def create(connection: sqlite3.Connection, zone: str, admin: str, password: str,
     ids = iter(range(10000, 10100))
     zone_id, public, rods = next(ids), next(ids), next(ids)
     connection.execute(
-        "insert into r_zone_main (zone_id, zone_name, zone_type_name, create_ts, modify_ts) values (?, ?, 'local', ?, ?)",
+        "insert into r_zone_main (zone_id, zone_name, zone_type_name, create_ts, modify_ts)"
+        " values (?, ?, 'local', ?, ?)",
         (zone_id, zone, now, now),
     )
     for user_id, name, kind in ((public, "public", "rodsgroup"), (rods, admin, "rodsadmin")):

@@ -21,7 +21,7 @@ _BACKLOG = 512
 
 
 class TlsFiles:
-    """The server's certificate, read again when one of its files has changed, so that a renewal needs no reload."""
+    """The server's certificate, read again when a file has changed, so that a renewal needs no reload."""
 
     def __init__(self, files: TlsServer) -> None:
         self._files = files
@@ -29,7 +29,10 @@ class TlsFiles:
         self._loaded: tuple[tuple[int, ...], ssl.SSLContext] | None = None
 
     def context(self) -> ssl.SSLContext:
-        """Return the TLS settings of the present files. Raises `ProtocolError` when one of them cannot be used."""
+        """Return the TLS settings of the present files.
+
+        Raises `ProtocolError` when one of them cannot be used.
+        """
         files = self._files
         try:
             paths = (files.certificate_chain_file, files.certificate_key_file, files.dh_params_file)

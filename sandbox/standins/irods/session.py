@@ -15,7 +15,7 @@ from .config import ServerConfig
 from .dataobjects import FIRST_DESCRIPTOR, LAST_DESCRIPTOR, STALE, OpenObject, finish
 from .errors import Code, IrodsError
 from .genquery1 import Cursors
-from .handshake import AUTHENTICATION_API, PEER_OPTION, NEGOTIATE, Startup
+from .handshake import AUTHENTICATION_API, NEGOTIATE, PEER_OPTION, Startup
 from .passwords import signature
 from .peer import NAMES as FILE_APIS
 from .peer import FileService, RemoteVault
@@ -139,15 +139,7 @@ class Session:
         name = self._startup.client_user
         entry = APIS.get(number)
         try:
-            if number == AUTHENTICATION_API:
-                reply = self._authenticate(message).message()
-            elif number in FILE_APIS and self._trusted:
-                reply = self._files.answer(message)
-            elif entry is None:
-                self.user  # noqa: B018 - unauthenticated clients are not told what exists
-                raise IrodsError(Code.SYS_UNMATCHED_API_NUM)
-            else:
-                reply = self._call(entry, message)
+            reply = self._dispatch(entry, message)
         except IrodsError as error:
             reply = failure(error)
             self._state.log.write(
@@ -166,10 +158,16 @@ class Session:
         self._log_call(number, entry, message, reply)
         return reply
 
-    def _call(self, entry: Api, message: Message) -> Message:
-        if entry.admin and not self.user.admin:
+    def _dispatch(self, entry: Api | None, message: Message) -> Message:
+        if message.int_info == AUTHENTICATION_API:
+            return self._authenticate(message).message()
+        if message.int_info in FILE_APIS and self._trusted:
+            return self._files.answer(message)
+        user = self.user
+        if entry is None:
+            raise IrodsError(Code.SYS_UNMATCHED_API_NUM)
+        if entry.admin and not user.admin:
             raise IrodsError(Code.SYS_NO_API_PRIV)
-        self.user  # noqa: B018 - raises before authentication
         return entry.handler(self, message).message()
 
     def _log_call(self, number: int, entry: Api | None, message: Message, reply: Message) -> None:
@@ -234,8 +232,8 @@ class Session:
 def relay(state: State, channel: Channel, startup: Startup) -> None:
     """Pass a client's requests on to the catalog provider and its replies back, until one of them leaves.
 
-    The client authenticates through the connection, so the provider enforces what it may do. While the provider
-    cannot be reached, every request is answered with the error that was met.
+    The client authenticates through the connection, so the provider enforces what it may do. While the
+    provider cannot be reached, every request is answered with the error that was met.
     """
     config = state.config
     us = Startup(

@@ -1,8 +1,8 @@
 """`setup_irods.py`: makes an installed server one of a zone, from an unattended configuration file.
 
-It does what upstream's setup does, in its order: the service account, its environment, the configuration (both
-written over what is there), then the database, the rule base, a server that runs for a moment, and on a consumer
-the storage resource. It leaves the server stopped.
+It does what upstream's setup does, in its order: the service account, its environment, the configuration
+(both written over what is there), then the database, the rule base, a server that runs for a moment, and
+on a consumer the storage resource. It leaves the server stopped.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from . import config as configuration
-from . import database, handshake, passwords
+from . import database, handshake, passwords, resources
 from .catalogue import Catalogue
 from .config import VERSION, ConfigError, ServerConfig
 from .errors import Code, IrodsError
@@ -124,19 +124,9 @@ def _set_up_catalogue(layout: Layout, document: dict[str, Any], config: ServerCo
             tx.execute(
                 "insert or replace into r_grid_configuration values ('standin', 'catalogue_id', ?)", (wanted,)
             )
-            tx.execute(
-                "insert into r_resc_main (resc_id, resc_name, zone_name, resc_type_name, resc_net, resc_def_path,"
-                " create_ts, modify_ts) values (?, ?, ?, 'unixfilesystem', ?, ?, ?, ?)",
-                (
-                    tx.new_id(),
-                    document["default_resource_name"],
-                    config.zone,
-                    config.host,
-                    vault,
-                    tx.now,
-                    tx.now,
-                ),
-            )
+            location = f"{config.host}:{vault}"
+            request = (document["default_resource_name"], "unixfilesystem", location, "")
+            resources.create(tx, config.zone, request)
     catalogue.close_thread()
 
 
@@ -276,10 +266,10 @@ def main(layout: Layout | None = None) -> int:
     try:
         set_up(paths, read_input(options.json_configuration_file))
     except (SetupError, ConfigError, subprocess.CalledProcessError, OSError, socket.gaierror) as error:
-        print(f"Error encountered running setup_irods:\n{error}", file=sys.stderr)  # noqa: T201
+        print(f"Error encountered running setup_irods:\n{error}", file=sys.stderr)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a") as file:
             file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {traceback.format_exc()}\n")
         return 1
-    print("iRODS stand-in is configured and ready to be started")  # noqa: T201
+    print("iRODS stand-in is configured and ready to be started")
     return 0

@@ -1,7 +1,7 @@
 """A real iRODS server when `BIC_CONTRACT_IRODS` names one, a fresh stand-in with TLS required otherwise.
 
-The variable's value is `irods://USER:PASSWORD@HOST:PORT/ZONE?ca=/path/to/ca.crt`; without `ca` the connection is
-not encrypted. The password is percent-encoded.
+The variable's value is `irods://USER:PASSWORD@HOST:PORT/ZONE?ca=/path/to/ca.crt`; without `ca` the
+connection is not encrypted. The password is percent-encoded.
 """
 
 import os

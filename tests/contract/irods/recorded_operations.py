@@ -387,7 +387,8 @@ def _genquery2(name: str, query: str) -> None:
 
 _genquery2(
     "genquery2 users",
-    "select USER_ID, USER_NAME, USER_TYPE, USER_ZONE where USER_TYPE != 'rodsgroup' order by USER_ID limit 100",
+    "select USER_ID, USER_NAME, USER_TYPE, USER_ZONE"
+    " where USER_TYPE != 'rodsgroup' order by USER_ID limit 100",
 )
 _genquery2("genquery2 members", "select GROUP_ID, GROUP_MEMBER_ID order by GROUP_ID limit 20")
 
@@ -437,7 +438,7 @@ _simple(
 
 
 def prepare(name: str, session: iRODSSession) -> None:
-    """Make what the recording made between two operations without recording it: 620 groups before the paging."""
+    """Make what was made between two operations without being recorded: 620 groups before the paging."""
     if name == "query paging 500+":
         for number in range(620):
             session.groups.create(f"g{number:03}", group_admin=False)

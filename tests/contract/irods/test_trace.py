@@ -1,30 +1,32 @@
-"""The stand-in against a recording of a real iRODS 5.0.2 server, operation by operation and message by message.
+"""The stand-in against a recording of a real iRODS 5.0.2 server, operation by operation and message by
+message.
 
-The operations run once, in the recording's order, with an unmodified python-irodsclient. Then each is compared:
-whether it succeeded, the client's exception, and every API request and reply on the wire. What cannot be the same
-is masked: object ids (which must correspond one to one all the same), times, passwords, and where the server's
-own host keeps its vault. Rows are compared without their order, except where the client asked for one.
+The operations run once, in the recording's order, with an unmodified python-irodsclient. Then each is
+compared: whether it succeeded, the client's exception, and every API request and reply on the wire. What
+cannot be the same is masked: object ids (which must correspond one to one all the same), times,
+passwords, and where the server's own host keeps its vault. Rows are compared without their order, except
+where the client asked for one.
 """
 
 import base64
 import json
 import re
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import defusedxml.ElementTree as ET
 import irods.message
 import pytest
 from irods.connection import Connection
 from recorded_operations import HOST, OPERATIONS, Context, prepare
-from zone_under_test import VARIABLE, open_session, standin_server
+from zone_under_test import open_session, standin_server
 
 TRACE = [json.loads(line) for line in (Path(__file__).parent / "trace-5.0.2.jsonl").read_text().splitlines()]
 
-# Operations of the recording that the stand-in deliberately does not carry out, with the reason; each must answer
-# the protocol's own error. There are none at present.
+# Operations of the recording that the stand-in deliberately does not carry out, with the reason; each must
+# answer the protocol's own error. There are none at present.
 UNSUPPORTED: dict[str, str] = {}
 
 # Replies whose content is the server's own, so that only what clients rely on is compared.
@@ -154,7 +156,7 @@ def test_number_of_rows_is_as_recorded(name, replay):
 
 
 def api_messages(wire: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the API messages but for authentication, whose challenge differs, and reads, which were not recorded."""
+    """Return the API messages but for authentication, which differs, and replies to reads, not recorded."""
     found, skipping = [], False
     for message in wire:
         if message["type"] not in ("RODS_API_REQ", "RODS_API_REPLY"):
@@ -201,11 +203,12 @@ def genquery_rows(msg: str) -> list[list[tuple[int, str]]]:
 def _masked(row: list[tuple[int, str]], vault: str) -> tuple[Any, ...]:
     cells = []
     for column, value in row:
+        shown = value.replace(vault, "/var/lib/irods/Vault") if vault else value
         if column in IDS and re.fullmatch(r"\d{5}", value):
-            value = "#"
+            shown = "#"
         elif re.fullmatch(r"0\d{10}", value) and value != "00000000000":
-            value = "@"
-        cells.append((column, value.replace(vault, "/var/lib/irods/Vault") if vault else value))
+            shown = "@"
+        cells.append((column, shown))
     return tuple(cells)
 
 
@@ -225,7 +228,7 @@ def matching_ids(theirs: list[Any], ours: list[Any]) -> set[tuple[str, str]]:
     return pairs
 
 
-def _reply(number: int, msg: str, name: str, directory: Path | None) -> Any:
+def _reply(number: int, msg: str, name: str, directory: Path | None) -> Any:  # noqa: PLR0911
     if not msg:
         return ""
     if number == CLIENT_HINTS:
