@@ -57,7 +57,10 @@ def probes(platform: Platform) -> Iterator[Probe]:
                     Check("certificate", partial(ask, check_certificate)),
                 ),
             )
-            yield Probe("iRODS", f"{target}, plaintext", (Check("refused", partial(ask, check_plaintext)),))
+            anonymous = Endpoint(address, zone.port, zone.name, zone.administrator, "", zone.ca_file, TIMEOUT)
+            yield Probe(
+                "iRODS", f"{target}, plaintext", (Check("refused", partial(check_plaintext, anonymous)),)
+            )
 
 
 def check_certificate(server: Endpoint) -> str:
