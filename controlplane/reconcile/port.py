@@ -19,7 +19,7 @@ class ChangeError(BicError):
 
 
 class System(Protocol):
-    """One system that the inventory describes, such as one iRODS zone."""
+    """One system that the inventory describes, such as one zone."""
 
     @property
     def name(self) -> str:
