@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from controlplane.health.run import Result
 
+PAUSE = 2.0
+"""Seconds between two rounds of questions."""
+
 app = typer.Typer()
 
 
@@ -22,6 +26,9 @@ app = typer.Typer()
 def health(
     context: typer.Context,
     deadline: Annotated[float, typer.Option(min=1.0, help="Seconds after which the answer is given.")] = 30.0,
+    wait: Annotated[
+        float, typer.Option(min=0.0, help="Seconds to ask again and again until all is well.")
+    ] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Write the results as JSON.")] = False,
 ) -> None:
     """Ask every host and service whether it is well. Exit code 0: all well, 1: something is not."""
@@ -31,11 +38,16 @@ def health(
 
     cli: Context = context.obj
     platform = cli.load()
-    with watching() as watch:
-        results = run_probes(
-            contributions(platform, "probes", "probes"), deadline, watch("asking hosts and services")
-        )
-    well = all(result.status is Status.OK for result in results)
+    end = time.monotonic() + wait
+    while True:
+        with watching() as watch:
+            results = run_probes(
+                contributions(platform, "probes", "probes"), deadline, watch("asking hosts and services")
+            )
+        well = all(result.status is Status.OK for result in results)
+        if well or time.monotonic() >= end:
+            break
+        time.sleep(min(PAUSE, max(0.0, end - time.monotonic())))
     if as_json:
         import json
 

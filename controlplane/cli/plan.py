@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -44,11 +44,7 @@ def plan(
     if as_json:
         import json
 
-        documents = [
-            item.plan.as_json() if item.plan else {"system": item.system.name, "error": item.error}
-            for item in outcomes
-        ]
-        typer.echo(json.dumps({"systems": documents}, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(_document(outcomes), indent=2, ensure_ascii=False))
     else:
         from controlplane.cli.output import console
 
@@ -89,6 +85,19 @@ def apply(
         raise typer.Exit(EXIT_FAILURE)
 
 
+def _document(outcomes: list[Outcome]) -> dict[str, Any]:
+    """All plans as one: what each system adds to the lists, and why a system has no plan."""
+    plans = [item.plan.as_json() for item in outcomes if item.plan]
+    return {
+        "counts": {plan["system"]: plan["counts"] for plan in plans},
+        **{
+            part: [entry for plan in plans for entry in plan[part]]
+            for part in ("changes", "conflicts", "kept")
+        },
+        "errors": [{"system": item.system.id, "error": item.error} for item in outcomes if item.plan is None],
+    }
+
+
 def _ask(changes: int) -> None:
     if not sys.stdin.isatty():
         raise BadInputError("there is nobody to ask; add --yes to make these changes")
@@ -116,7 +125,7 @@ def _show(out: Console, outcomes: list[Outcome]) -> None:
     if not outcomes:
         out.print("The inventory describes no system that is planned.")
     for item in outcomes:
-        name = f"[bold]{escape(item.system.name)}[/]"
+        name = f"[bold]{escape(item.system.title)}[/]"
         if item.plan is None:
             out.print(f"{name}: [bold red]cannot be read[/], so it has no plan: {escape(item.error)}")
             continue

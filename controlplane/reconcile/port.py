@@ -22,8 +22,12 @@ class System(Protocol):
     """One system that the inventory describes, such as one zone."""
 
     @property
-    def name(self) -> str:
-        """Its name for people, unique on the platform."""
+    def id(self) -> str:
+        """Its identifier, unique on the platform: the kind of system, a slash, its name."""
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
 
     @property
     def connections(self) -> int:

@@ -35,6 +35,7 @@ class Report:
     """What an apply did to one system."""
 
     system: str
+    """The system's name for people."""
     done: list[Change] = field(default_factory=list)
     remarks: list[tuple[Change, str]] = field(default_factory=list)
     failed: list[tuple[Change, str]] = field(default_factory=list)
@@ -55,8 +56,8 @@ def plan_all(systems: Iterable[System], watch: Watch, *, adopt: bool = False) ->
 
 def _plan(system: System, watch: Watch, adopt: bool) -> Outcome:
     try:
-        observed = system.observe(watch(f"reading {system.name}"))
-        return Outcome(system, make_plan(system.name, system.desired(), observed, adopt=adopt))
+        observed = system.observe(watch(f"reading {system.title}"))
+        return Outcome(system, make_plan(system.id, system.desired(), observed, adopt=adopt))
     except ObservationError as error:
         return Outcome(system, error=str(error))
     finally:
@@ -65,7 +66,7 @@ def _plan(system: System, watch: Watch, adopt: bool) -> Outcome:
 
 def apply_plan(system: System, plan: Plan, watch: Watch) -> Report:
     """Make a plan's changes, those that do not depend on each other at the same time."""
-    report = Report(plan.system)
+    report = Report(system.title)
     begun = time.monotonic()
     try:
         system.begin(plan)
@@ -73,7 +74,7 @@ def apply_plan(system: System, plan: Plan, watch: Watch) -> Report:
         report.error = f"nothing was changed: {error}"
         system.close()
         return report
-    progress = watch(f"changing {system.name}")
+    progress = watch(f"changing {system.title}")
     workers = ThreadPoolExecutor(system.connections, thread_name_prefix="apply")
     try:
         for wave in plan.waves():

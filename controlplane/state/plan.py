@@ -79,6 +79,7 @@ class Plan:
     """All that is to be done to one system."""
 
     system: str
+    """The system's identifier."""
     changes: tuple[Change, ...] = ()
     """In an order in which each can be made: what others depend on comes first, deletions come last."""
     conflicts: tuple[Conflict, ...] = ()
@@ -94,28 +95,38 @@ class Plan:
         yield from _waves([change for change in self.changes if change.action is Action.DELETE])
 
     def as_json(self) -> dict[str, Any]:
-        """The plan in JSON's types; equal plans give equal documents."""
+        """The plan in JSON's types; equal plans give equal documents.
+
+        A `key` is unique over all systems: `<system>/<kind>/<name>`.
+        """
         return {
             "system": self.system,
             "counts": {action.value: self.count(action) for action in Action},
             "changes": [
                 {
                     "action": change.action.value,
-                    "kind": change.key.kind,
-                    "name": change.key.name,
+                    "key": self._path(change.key),
                     "facility": change.facility,
                     "team": change.team,
                     "fields": [
                         {"name": item.name, "before": _plain(item.before), "after": _plain(item.after)}
                         for item in change.fields
                     ],
-                    "depends_on": [{"kind": kind, "name": name} for kind, name in sorted(change.depends_on)],
+                    "depends_on": [self._path(key) for key in sorted(change.depends_on)],
                 }
                 for change in self.changes
             ],
-            "conflicts": _notes(self.conflicts),
-            "kept": _notes(self.kept),
+            "conflicts": self._notes(self.conflicts),
+            "kept": self._notes(self.kept),
         }
+
+    def _path(self, key: Key) -> str:
+        return f"{self.system}/{key.kind}/{key.name}"
+
+    def _notes(self, notes: Iterable[Conflict | Kept]) -> list[dict[str, str]]:
+        return [
+            {"key": self._path(note.key), "facility": note.facility, "reason": note.reason} for note in notes
+        ]
 
 
 def make_plan(system: str, desired: State, observed: State, *, adopt: bool = False) -> Plan:
@@ -208,13 +219,6 @@ def _ordered(changes: Sequence[Change]) -> Iterator[Change]:
     except CycleError as error:
         circle = " → ".join(str(key) for key in error.args[1])
         raise ValueError(f"these depend on each other in a circle: {circle}") from None
-
-
-def _notes(notes: Iterable[Conflict | Kept]) -> list[dict[str, str]]:
-    return [
-        {"kind": note.key.kind, "name": note.key.name, "facility": note.facility, "reason": note.reason}
-        for note in notes
-    ]
 
 
 def _plain(value: Value | None) -> object:

@@ -18,7 +18,7 @@ from controlplane.state import Key, Resource
 
 USER = "user"
 GROUP = "group"
-STORAGE_RESOURCE = "storage resource"
+STORAGE_RESOURCE = "storage_resource"
 
 MARK = "bic:managed"
 CLAIM = "bic:claim"

@@ -24,7 +24,8 @@ class ZoneSystem:
         """Connect when needed, or use `client`, which closes with this system."""
         self.platform = platform
         self.zone = zone
-        self.name = f"iRODS zone {zone.name}"
+        self.id = f"irods/{zone.name}"
+        self.title = f"iRODS zone {zone.name}"
         self.connections = CONNECTIONS
         self._client = client
         self._applier: Applier | None = None

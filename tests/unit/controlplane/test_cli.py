@@ -71,8 +71,9 @@ def test_plan_and_apply_name_a_zone_that_cannot_be_read(inventory: Path) -> None
         assert "iRODS zone bicZone: cannot be read, so it has no plan" in result.stdout
         assert reason in result.stdout
     document = json.loads(bic("--inventory", inventory, "plan", "--json").stdout)
-    assert document["systems"][0]["system"] == "iRODS zone bicZone"
-    assert reason in document["systems"][0]["error"]
+    assert document["changes"] == []
+    assert document["errors"][0]["system"] == "irods/bicZone"
+    assert reason in document["errors"][0]["error"]
 
 
 def test_health_names_what_is_not_well(inventory: Path, edit: Edit) -> None:

@@ -15,7 +15,7 @@ class Memory:
     def __init__(
         self, desired: State, *, readable: bool = True, broken: frozenset[Key] = frozenset()
     ) -> None:
-        self.name = "memory"
+        self.id = self.title = "memory"
         self.world: dict[Key, Resource] = {}
         self.calls: list[str] = []
         self._desired, self._readable, self._broken = desired, readable, broken
