@@ -158,10 +158,13 @@ def client_context(config: ServerConfig) -> ssl.SSLContext:
     return context
 
 
-def connect(config: ServerConfig, host: str, port: int, startup: Startup, default_resource: str) -> Channel:
+def connect(
+    config: ServerConfig, host: str, port: int, startup: Startup, default_resource: str | None = None
+) -> Channel:
     """Connect to another server of the zone and prove that we know the zone's keys.
 
-    The other server makes new data objects of this connection on `default_resource`. Raises `IrodsError`
+    With a `default_resource` the connection is for a client's requests, and the other server makes new data
+    objects on that storage resource; without one it is for the files of the other host. Raises `IrodsError`
     with -162000 when it cannot be reached, -1825000 when the two do not agree on TLS and -910000 when the
     zone's keys differ.
     """
@@ -201,13 +204,14 @@ def _start(config: ServerConfig, channel: Channel, host: str, startup: Startup) 
         channel.write(Message("SHARED_SECRET"))
 
 
-def _prove_keys(config: ServerConfig, channel: Channel, default_resource: str) -> None:
+def _prove_keys(config: ServerConfig, channel: Channel, default_resource: str | None) -> None:
     asked = {"scheme": "zone_key", "next_operation": "auth_agent_auth_request"}
     challenge = request_json(channel, AUTHENTICATION_API, asked)["request_result"]
     answer = {
         "scheme": "zone_key",
         "next_operation": "auth_agent_auth_response",
         "digest": key_proof(config, str(challenge)),
+        "files": default_resource is None,
         "default_resource": default_resource,
     }
     request_json(channel, AUTHENTICATION_API, answer)

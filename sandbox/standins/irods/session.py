@@ -42,7 +42,7 @@ class Session:
         self._channel = channel
         self._startup = startup
         self._challenge = ""
-        self._trusted = False
+        self._serves_files = False
         self._user: Client | None = None
         self._objects: dict[int, OpenObject] = {}
         self._vaults: dict[str, RemoteVault] = {}
@@ -89,7 +89,7 @@ class Session:
             us = Startup(
                 config.zone_user, config.zone, config.zone_user, config.zone, f"{PEER_OPTION};{NEGOTIATE}"
             )
-            channel = handshake.connect(config, resource.host, config.port, us, self.rules.default_resource)
+            channel = handshake.connect(config, resource.host, config.port, us)
             self._vaults[resource.host] = RemoteVault(channel)
         return self._vaults[resource.host]
 
@@ -161,7 +161,7 @@ class Session:
     def _dispatch(self, entry: Api | None, message: Message) -> Message:
         if message.int_info == AUTHENTICATION_API:
             return self._authenticate(message).message()
-        if message.int_info in FILE_APIS and self._trusted:
+        if message.int_info in FILE_APIS and self._serves_files:
             return self._files.answer(message)
         user = self.user
         if entry is None:
@@ -194,7 +194,8 @@ class Session:
         if scheme == "zone_key":
             if not secrets.compare_digest(digest, handshake.key_proof(self.config, challenge)):
                 raise IrodsError(Code.REMOTE_SERVER_AUTHENTICATION_FAILURE)
-            self._trusted = True
+            # Never on a connection that carries a client's requests: the file API knows no permissions.
+            self._serves_files = request.get("files") is True
             self.default_resource = str(request.get("default_resource") or self.default_resource)
         else:
             self._log_in(

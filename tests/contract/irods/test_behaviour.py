@@ -135,6 +135,7 @@ def _server(ca_file: Path, port: int):
 
 def test_files_of_another_host_go_over_a_server_connection(tmp_path: Path):
     from sandbox.standins.irods import handshake
+    from sandbox.standins.irods.errors import IrodsError
     from sandbox.standins.irods.handshake import NEGOTIATE, PEER_OPTION, Startup
     from sandbox.standins.irods.launcher import configuration
     from sandbox.standins.irods.peer import RemoteVault
@@ -142,7 +143,7 @@ def test_files_of_another_host_go_over_a_server_connection(tmp_path: Path):
     with running(Options(tmp_path / "server")) as server:
         options = Options(tmp_path / "other", provider=("localhost", server.port))
         us = Startup("rods", "tempZone", "rods", "tempZone", f"{PEER_OPTION};{NEGOTIATE}")
-        channel = handshake.connect(configuration(options), "localhost", server.port, us, "demoResc")
+        channel = handshake.connect(configuration(options), "localhost", server.port, us)
         vault = RemoteVault(channel)
         path = str(tmp_path / "vault" / "deep" / "file")
         file = vault.open(path, os.O_RDWR | os.O_CREAT)
@@ -158,6 +159,12 @@ def test_files_of_another_host_go_over_a_server_connection(tmp_path: Path):
         vault.unlink(f"{path}2")
         assert vault.size(f"{path}2") == -1
         vault.disconnect()
+        # A connection that carries a client's requests must not reach files, whatever the client sends.
+        channel = handshake.connect(configuration(options), "localhost", server.port, us, "demoResc")
+        with pytest.raises(IrodsError) as error:
+            RemoteVault(channel).open(path, os.O_RDWR | os.O_CREAT)
+        assert error.value.code == -13000
+        handshake.close(channel)
 
 
 def test_heartbeat_is_answered(zone):
