@@ -225,21 +225,6 @@ def test_invalid_configuration_is_not_activated(
         host.check_output(f"mv /root/server_config.json {config}")
 
 
-def test_catalogue_is_reached_over_tls_only(host: Host, secrets: dict[str, str]) -> None:
-    if "provider" not in host.check_output("hostname"):
-        pytest.skip("only the provider has the catalogue")
-    target = f"host={host.check_output('hostname')}.mol.example dbname=ICAT user=irods"
-    for mode, rc in (("verify-full", 0), ("disable", 2)):
-        outcome = host.run(
-            "PGPASSWORD=%s psql -X -c 'select 1' %s",
-            secrets["irods_database_password"],
-            f"{target} sslmode={mode} sslrootcert=/etc/bic/pki/ca.crt",
-        )
-        assert outcome.rc == rc, outcome.stderr
-    odbc = host.file("/etc/odbc.ini").content_string
-    assert "SSLmode=verify-full" in odbc
-
-
 def test_service_survives_a_restart(
     host: Host, address: str, secrets: dict[str, str], authority: Path
 ) -> None:
