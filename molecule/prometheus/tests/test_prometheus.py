@@ -71,7 +71,7 @@ def converge(rules: Path) -> subprocess.CompletedProcess[str]:
         ["ansible-playbook", "-i", inventory, "-e", rules_dir, str(scenario / "converge.yml")],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
 
