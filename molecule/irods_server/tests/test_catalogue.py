@@ -10,7 +10,7 @@ testinfra_hosts = ["ansible://mol-irods-provider"]
 
 
 def test_catalogue_is_reached_over_tls_only(host: Host, state_dir: Path) -> None:
-    target = f"host=mol-irods-provider.mol.example dbname=ICAT user=irods"
+    target = "host=mol-irods-provider.mol.example dbname=ICAT user=irods"
     for mode, rc in (("verify-full", 0), ("disable", 2)):
         outcome = host.run(
             "PGPASSWORD=%s psql -X -c 'select 1' %s",
