@@ -13,7 +13,7 @@ from .config import ServerConfig, TlsServer
 from .errors import IrodsError
 from .log import Log
 from .rules import RuleBase
-from .wire import Channel, ProtocolError
+from .wire import Channel, Disconnected, ProtocolError
 
 HANDLERS = (api_admin, api_catalogue, api_data, api_info)
 _HANDSHAKE_TIMEOUT = 30.0
@@ -153,6 +153,9 @@ class Server:
                 session.Session(state, channel, startup).serve()
             else:
                 session.relay(state, channel, startup)
+        except Disconnected:
+            # Somebody only looked whether the port is open.
+            return
         except (ProtocolError, OSError, IrodsError) as error:
             if not self._stopping:
                 state.log.write("error", "agent", f"connection ended: {error}")

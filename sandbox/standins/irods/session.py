@@ -142,13 +142,11 @@ class Session:
             reply = self._dispatch(entry, message)
         except IrodsError as error:
             reply = failure(error)
-            self._state.log.write(
-                "info",
-                "api",
-                f"API {number} failed: {error}",
-                request_client_user=name,
-                request_api_number=str(number),
-            )
+            # An empty answer is an error only in the protocol.
+            if error.code != Code.CAT_NO_ROWS_FOUND:
+                self._state.log.write(
+                    "info", "api", f"API {number} failed: {error}", request_client_user=name
+                )
         except ProtocolError as error:
             reply = failure(IrodsError(Code.SYS_API_INPUT_ERR, str(error)))
         except (OSError, ValueError, KeyError, TypeError) as error:
