@@ -92,7 +92,9 @@ class Catalogue:
                 schema.create(self._connection(), zone, admin, password, tx.now)
                 return True
             existing = tx.value("select zone_name from r_zone_main where zone_type_name = 'local'")
-            version = tx.value("select option_value from r_grid_configuration where namespace = 'standin'")
+            version = tx.value(
+                "select option_value from r_grid_configuration where option_name = 'schema_version'"
+            )
         if existing != zone:
             raise ValueError(f"{self.path} holds the catalogue of zone {existing}, not of {zone}")
         if version != str(schema.SCHEMA_VERSION):

@@ -1,20 +1,17 @@
 """Small parts of the iRODS stand-in: passwords, configuration, database watch, catalogue."""
 
 import json
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from irods import password_obfuscation
+from irods_configuration import configuration
 
 from sandbox.standins.irods import database, handshake, install, passwords, setup
 from sandbox.standins.irods.catalogue import Catalogue
 from sandbox.standins.irods.config import ConfigError
 from sandbox.standins.irods.errors import IrodsError
 from sandbox.standins.irods.wire import Node, ProtocolError
-
-FILES = Path(install.__file__).parent / "files"
 
 
 @pytest.mark.parametrize(
@@ -135,86 +132,6 @@ def test_database_is_reached_by_data_source_or_driver():
     )
 
 
-@pytest.fixture
-def layout(tmp_path):
-    made = install.Layout(tmp_path)
-    made.schema.parent.mkdir(parents=True)
-    made.schema.write_text((FILES / "server_config.schema.json").read_text())
-    made.templates.mkdir(parents=True)
-    (made.templates / "core.re.template").write_text((FILES / "core.re.template").read_text())
-    made.etc.mkdir(parents=True)
-    made.run.mkdir(parents=True)
-    return made
-
-
-def configuration(**changes):
-    levels = ("agent", "server")
-    numbers = (
-        "checksum_read_buffer_size_in_bytes",
-        "default_number_of_transfer_threads",
-        "default_temporary_password_lifetime_in_seconds",
-        "delay_server_sleep_time_in_seconds",
-        "maximum_size_for_single_buffer_in_megabytes",
-        "maximum_size_of_delay_queue_in_bytes",
-        "maximum_temporary_password_lifetime_in_seconds",
-        "migrate_delay_server_sleep_time_in_seconds",
-        "number_of_concurrent_delay_rule_executors",
-        "stacktrace_file_processor_sleep_time_in_seconds",
-        "transfer_buffer_size_for_parallel_transfer_in_megabytes",
-        "transfer_chunk_size_for_parallel_transfer_in_megabytes",
-    )
-    cache = {
-        "cache_clearer_sleep_time_in_seconds": 600,
-        "eviction_age_in_seconds": 3600,
-        "shared_memory_size_in_bytes": 5000000,
-    }
-    document = {
-        "schema_name": "server_config",
-        "schema_version": "v5",
-        "advanced_settings": dict.fromkeys(numbers, 1)
-        | {"delay_rule_executors": [], "dns_cache": cache, "hostname_cache": cache},
-        "catalog_provider_hosts": ["icat.test"],
-        "catalog_service_role": "consumer",
-        "client_server_policy": "CS_NEG_REFUSE",
-        "connection_pool_refresh_time_in_seconds": 300,
-        "controlled_user_connection_list": {"control_type": "denylist", "users": []},
-        "default_dir_mode": "0750",
-        "default_file_mode": "0600",
-        "default_hash_scheme": "SHA256",
-        "encryption": {"algorithm": "AES-256-CBC", "key_size": 32, "num_hash_rounds": 16, "salt_size": 8},
-        "environment_variables": {},
-        "federation": [],
-        "graceful_shutdown_timeout_in_seconds": 30,
-        "host": "res.test",
-        "host_access_control": {"access_entries": []},
-        "host_resolution": {"host_entries": []},
-        "log_level": dict.fromkeys(levels, "info"),
-        "match_hash_policy": "compatible",
-        "negotiation_key": "32_byte_server_negotiation_key__",
-        "plugin_configuration": {
-            "authentication": {},
-            "network": {},
-            "resource": {},
-            "rule_engines": [
-                {
-                    "instance_name": "rules",
-                    "plugin_name": "rules",
-                    "plugin_specific_configuration": {"re_rulebase_set": ["core"]},
-                }
-            ],
-        },
-        "rule_engine_namespaces": [""],
-        "server_port_range_start": 20000,
-        "server_port_range_end": 20199,
-        "zone_auth_scheme": "native",
-        "zone_key": "TEMPORARY_ZONE_KEY",
-        "zone_name": "tempZone",
-        "zone_port": 1247,
-        "zone_user": "rods",
-    }
-    return document | changes
-
-
 def test_good_configuration_is_accepted(layout):
     layout.server_config.write_text(json.dumps(configuration()))
     config = install.load_configuration(layout)
@@ -255,7 +172,6 @@ def test_setup_needs_a_complete_input(tmp_path):
         setup.read_input(path)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="checks the modes of files written as root")
 def test_files_with_secrets_are_replaced_at_once_and_private(tmp_path):
     path = tmp_path / "secrets" / "file"
     setup._commit(path, "one", 0o600)
