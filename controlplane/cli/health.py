@@ -47,6 +47,8 @@ def health(
         well = all(result.status is Status.OK for result in results)
         if well or time.monotonic() >= end:
             break
+        bad = len({result.target for result in results if result.status is Status.FAILED})
+        typer.echo(f"not well yet: {bad}; asking again for {end - time.monotonic():.0f} s", err=True)
         time.sleep(min(PAUSE, max(0.0, end - time.monotonic())))
     if as_json:
         import json
