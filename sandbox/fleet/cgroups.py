@@ -6,9 +6,11 @@ services.
 
 from __future__ import annotations
 
+import errno
+import time
 from pathlib import Path
 
-from sandbox.fleet.spec import FleetSpec, HostSpec
+from sandbox.fleet.spec import FleetSpec, HostSpec, SandboxError
 
 
 def _hierarchies() -> list[Path]:
@@ -38,13 +40,22 @@ def wrapped(fleet: FleetSpec, host: HostSpec, command: list[str]) -> list[str]:
     return ["sh", "-c", enter, "sh", str(len(files)), *files, *command]
 
 
-def remove(fleet: FleetSpec, host: HostSpec) -> None:
-    """Remove the control groups of a host that is off."""
+def remove(fleet: FleetSpec, host: HostSpec, deadline: float = 10) -> None:
+    """Remove the control groups of a host that is off.
+
+    The kernel lets go of them some time after their last process; raises `SandboxError` when it still has
+    not after `deadline` seconds.
+    """
+    until = time.monotonic() + deadline
     for folder in _folders(fleet, host):
-        if folder.is_dir():
-            for inner in sorted(folder.rglob("*"), reverse=True):
-                if inner.is_dir():
+        while folder.is_dir():
+            try:
+                for inner in sorted(folder.rglob("*/"), reverse=True):
                     inner.rmdir()
-            folder.rmdir()
-            if not any(path.is_dir() for path in folder.parent.iterdir()):
-                folder.parent.rmdir()
+                folder.rmdir()
+            except OSError as error:
+                if error.errno != errno.EBUSY or time.monotonic() > until:
+                    raise SandboxError(f"the control group {folder} of {host.name} stays: {error}") from error
+                time.sleep(0.02)
+        if folder.parent.is_dir() and not any(path.is_dir() for path in folder.parent.iterdir()):
+            folder.parent.rmdir()

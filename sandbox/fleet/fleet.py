@@ -13,6 +13,7 @@ from sandbox.fleet import image, network, prerequisites
 from sandbox.fleet.disk import Disk
 from sandbox.fleet.spec import FleetSpec, HostSpec, SandboxError, sandbox_root
 from sandbox.fleet.system import locked
+from sandbox.mirror import artifacts
 from sandbox.mirror import control as mirror
 
 Report = Callable[[str], None]
@@ -41,7 +42,9 @@ def up(fleet: FleetSpec, names: list[str], report: Report) -> None:
         network.up(fleet)
         mirror.start(fleet)
         with ThreadPoolExecutor() as pool:
+            publishing = pool.submit(artifacts.publish, fleet, report)
             root = image.built(report, fleet.mirror_url)
+            publishing.result()
         missing = [host for host in wanted if not hosts.exists(fleet, host)]
         off = [host for host in wanted if not hosts.running(fleet, host)]
         if missing:

@@ -27,6 +27,8 @@ from sandbox.standins.irods import package as irods_standin
 REPOSITORY = Path(__file__).resolve().parents[2]
 #: Where the iRODS Consortium publishes its packages.
 UPSTREAM_IRODS = "https://packages.irods.org/apt"
+#: Fingerprint of the key they are signed with, the same as in the role irods_server.
+UPSTREAM_IRODS_KEY = "9014FF9F75C66C771F1CB574BD925DBDACF9B42B"
 #: Seconds that an upstream or a mirror may take to answer.
 PROBE_TIMEOUT = 5
 #: File in the platform's state folder that says what was taken from where.
@@ -38,7 +40,7 @@ class Choice:
     """Where a system's packages come from.
 
     `source` is `upstream`, `mirror` or `stand-in`; `url` the apt repository, empty for upstream's own, and
-    `key_fingerprint` that of the key it is signed with, empty where it is upstream's.
+    `key_fingerprint` that of the key it is signed with.
     """
 
     system: str
@@ -81,7 +83,7 @@ def _choose_irods(fleet: FleetSpec, report: Callable[[str], None]) -> Choice:
     mirror = os.environ.get("BIC_IRODS_APT_MIRROR", "")
     if _answers(UPSTREAM_IRODS):
         report(f"iRODS: UPSTREAM packages from {UPSTREAM_IRODS}")
-        return Choice("iRODS", "upstream", "", "")
+        return Choice("iRODS", "upstream", "", UPSTREAM_IRODS_KEY)
     if mirror:
         if not _answers(mirror):
             raise SandboxError(
@@ -89,7 +91,7 @@ def _choose_irods(fleet: FleetSpec, report: Callable[[str], None]) -> Choice:
                 "correct it, or unset it to use the stand-in"
             )
         report(f"iRODS: packages from the MIRROR {mirror}; upstream does not answer")
-        return Choice("iRODS", "mirror", mirror, "")
+        return Choice("iRODS", "mirror", mirror, UPSTREAM_IRODS_KEY)
     report("iRODS: the STAND-IN of sandbox/standins/irods; upstream does not answer and no mirror is named")
     packages = irods_standin.build(sandbox_root() / "cache" / "standins" / "irods")
     fingerprint = apt_repository.publish(packages, control.folder(fleet, "irods"))
