@@ -62,6 +62,23 @@ def test_ssh_offers_keys_only(host: Host, address: str) -> None:
     assert "Permission denied (publickey)" in answer.stderr
 
 
+def test_reload_that_an_interrupted_run_forgot_is_made_up_for(host: Host) -> None:
+    scenario = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
+    command = [
+        "ansible-playbook",
+        "-i",
+        os.environ["MOLECULE_INVENTORY_FILE"],
+        str(scenario / "outdated.yml"),
+    ]
+    before = host.service("ssh").systemd_properties["StateChangeTimestampMonotonic"]
+    host.check_output("touch /etc/ssh/sshd_config.d/10-bic.conf")
+    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+    after = host.service("ssh").systemd_properties["StateChangeTimestampMonotonic"]
+    assert int(after) > int(before)
+    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+    assert host.service("ssh").systemd_properties["StateChangeTimestampMonotonic"] == after
+
+
 @pytest.mark.parametrize(
     ("port", "open_to_us"), [(8081, True), (8091, True), (8082, False), (8083, False), (8084, False)]
 )

@@ -94,7 +94,8 @@ def test_authority_key_is_private_and_never_left_the_control_host(host: Host, au
     assert host.run("grep -rlF -e %s /etc /root /home /tmp /var /usr/local", secret).stdout == ""
 
 
-def test_renewal_issues_again_and_restarts_the_service(host: Host) -> None:
+def test_renewal_issues_again_restarts_the_service_and_mends_the_trust_store(host: Host) -> None:
+    host.check_output("rm /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/bic.pem")
     before = certificate(host)
     kept = host.file(KEY).sha256sum
     result = converge(certificates_renew_before_days=366)
@@ -103,6 +104,8 @@ def test_renewal_issues_again_and_restarts_the_service(host: Host) -> None:
     assert after.serial_number != before.serial_number
     assert after.not_valid_after_utc >= before.not_valid_after_utc
     assert host.file(KEY).sha256sum == kept
+    host.check_output("openssl verify -CAfile /etc/ssl/certs/ca-certificates.crt %s", CERTIFICATE)
+    host.check_output("openssl verify -no-CAfile -no-CAstore -CApath /etc/ssl/certs %s", CERTIFICATE)
     assert restarted(host)
 
 
@@ -132,6 +135,16 @@ def test_authority_that_ends_too_soon_is_refused(state_dir: Path) -> None:
     result = converge(certificates_days=4000)
     assert result.returncode != 0
     assert "lower certificates_days, or replace the authority" in " ".join(result.stdout.split())
+
+
+def test_authority_that_lost_its_key_is_not_replaced(state_dir: Path, authority: Path) -> None:
+    folder = state_dir / "keyless"
+    folder.mkdir()
+    shutil.copy(authority, folder / "ca.crt")
+    result = converge(certificates_authority_dir=str(folder))
+    assert result.returncode != 0
+    assert "restore the key from your backup" in " ".join(result.stdout.split())
+    assert [item.name for item in folder.iterdir()] == ["ca.crt"]
 
 
 class Brought:

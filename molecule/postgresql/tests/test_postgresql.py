@@ -20,7 +20,7 @@ def password(state_dir: Path) -> str:
 
 
 def login(host: Host, address: str, password: str, options: str) -> tuple[int, str]:
-    """Log in with psql from the host itself, by its address; return the exit code and whom the server sees."""
+    """Log in with psql from the host itself, by its address; return the exit code and who the server sees."""
     connection = f"host={address} user=irods dbname=ICAT connect_timeout=5 {options}"
     result = host.run("PGPASSWORD=%s psql -At -c 'select current_user' %s", password, connection)
     return result.rc, str(result.stdout if result.rc == 0 else result.stderr).strip()
