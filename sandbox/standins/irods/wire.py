@@ -152,6 +152,24 @@ def error_stack(entries: Iterable[tuple[int, str]]) -> bytes:
     return element("RError_PI", leaf("count", len(listed)), *items).encode()
 
 
+# Clients pack control characters as they are, in scrambled passwords for one. XML knows most of them not at
+# all and reads a carriage return as a line feed, so they travel through the parser as private-use characters.
+_PRIVATE_USE = 0xE000
+_CONTROLS = [byte for byte in range(1, 0x20) if byte not in (0x09, 0x0A)]
+_DISGUISES = [(bytes([byte]), chr(_PRIVATE_USE + byte).encode()) for byte in _CONTROLS]
+_UNMASK = {_PRIVATE_USE + byte: byte for byte in _CONTROLS}
+
+
+def _disguised(body: bytes) -> bytes:
+    for control, disguise in _DISGUISES:
+        body = body.replace(control, disguise)
+    return body
+
+
+def _plain(text: str | None) -> str:
+    return (text or "").translate(_UNMASK)
+
+
 class Node:
     """A received structure: typed access to the fields by name."""
 
@@ -164,7 +182,7 @@ class Node:
         if b"<!" in body:
             raise ProtocolError("document type declarations are not part of the protocol")
         try:
-            return cls(ET.fromstring(body.rstrip(b"\0")))  # noqa: S314 - no entities: refused above
+            return cls(ET.fromstring(_disguised(body.rstrip(b"\0"))))  # noqa: S314 - no entities: refused above
         except ET.ParseError as error:
             raise ProtocolError(f"malformed structure: {error}") from error
 
@@ -176,7 +194,7 @@ class Node:
     def get(self, field: str, default: str = "") -> str:
         """Return a text field."""
         found = self._root.find(field)
-        return default if found is None or found.text is None else found.text
+        return default if found is None or found.text is None else _plain(found.text)
 
     def number(self, field: str, default: int = 0) -> int:
         """Return a number field. Raises `ProtocolError` when it is no number."""
@@ -190,7 +208,7 @@ class Node:
 
     def texts(self, field: str) -> list[str]:
         """Return all texts of a repeated field."""
-        return [found.text or "" for found in self._root.findall(field)]
+        return [_plain(found.text) for found in self._root.findall(field)]
 
     def child(self, field: str) -> "Node":
         """Return a substructure; an absent one is empty."""

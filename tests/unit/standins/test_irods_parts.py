@@ -56,6 +56,12 @@ def test_malformed_structures_are_refused(body):
         Node.parse(body)
 
 
+@pytest.mark.parametrize("byte", range(1, 0x20))
+def test_control_characters_arrive_as_they_were_sent(byte: int) -> None:
+    value = f"a{chr(byte)}b"
+    assert Node.parse(f"<M_PI><x>{value}</x></M_PI>".encode()).get("x") == value
+
+
 def test_interrupted_change_leaves_nothing(tmp_path):
     catalogue = Catalogue(tmp_path / "catalogue.db")
     catalogue.create("tempZone", "rods", "password")
