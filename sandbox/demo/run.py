@@ -52,7 +52,7 @@ def steps(platform: Platform, say: Callable[[str], None]) -> list[Step]:
         Step("deploy the services on the hosts (site.yml)", deploy),
         Step(f"bring {len(platform.facilities)} facilities on board", lambda: bic("apply", "--yes")),
         Step("prove that nothing is left to do (bic plan)", lambda: bic("plan")),
-        Step("check the health of all systems", lambda: bic("health")),
+        Step("check the health of all systems", lambda: bic("health", "--wait", "120")),
     ]
 
 

@@ -36,17 +36,27 @@ def summary(platform: Platform, seconds: float) -> str:
     lines += ["  Debian packages  Debian's archive", "  Python packages  the package index, pinned by hash"]
     choice = json.loads((platform.state_dir / CHOICE_FILE).read_text())["irods"]
     lines.append(f"  {choice['system']:<15}  {_origin(choice)}")
-    monitor = next(platform.hosts_with("prometheus"), None)
     lines += ["", "Next, try"]
-    lines.append("  .venv/bin/bic plan                          what differs from the inventory: nothing")
-    lines.append(
-        f"  .venv/bin/bic sandbox shell {platform.zones and next(iter(platform.hosts)):<16}  a root shell on a host"
-    )
-    if monitor:
-        authority = platform.state_dir / "pki" / "ca.crt"
-        lines.append(f"  curl --cacert {authority} https://{monitor.address}:9887/metrics")
+    lines += [f"  {command}\n      {purpose}" for command, purpose in _next_steps(platform)]
     lines += ["", "`make demo-down` removes all of it."]
     return "\n".join(lines)
+
+
+def _next_steps(platform: Platform) -> list[tuple[str, str]]:
+    """Three commands worth trying, each with what it shows."""
+    facility = next(iter(platform.facilities.values()))
+    last_server = next(iter(platform.zones.values())).servers[-1]
+    return [
+        (
+            ".venv/bin/bic plan",
+            f"nothing to do; add a member to a team in facilities/{facility.id}.yml and see what that needs",
+        ),
+        (
+            f".venv/bin/bic sandbox stop {last_server}; .venv/bin/bic health",
+            f"what a power loss looks like; `.venv/bin/bic sandbox start {last_server}` ends it",
+        ),
+        (f".venv/bin/bic sandbox shell {next(iter(platform.hosts))}", "a root shell on a host"),
+    ]
 
 
 def _host(host: Host) -> str:

@@ -68,7 +68,9 @@ def create(fleet: FleetSpec, host: HostSpec, image: Path) -> Disk:
         f"Gateway={fleet.gateway}\nDHCP=no\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n"
     )
     (top / "etc/apt/apt.conf.d/90bic-sandbox").write_text(
-        f'Acquire::http::Proxy "{fleet.mirror_url}";\nAcquire::https::Proxy "DIRECT";\n'
+        # The mirror's own repositories are not for its cache: they change under the same names.
+        f'Acquire::http::Proxy "{fleet.mirror_url}";\nAcquire::http::Proxy::{fleet.gateway} "DIRECT";\n'
+        'Acquire::https::Proxy "DIRECT";\n'
     )
     shutil.copy("/etc/resolv.conf", top / "etc/resolv.conf")
     for kind in ("ed25519", "ecdsa"):
