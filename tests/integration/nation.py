@@ -22,8 +22,8 @@ KILL_POINTS = {
     "booting 8 hosts": "while the hosts boot",
     "certificates : Create the authority's key": "while the certificate authority is made",
     "base : Install what every host has": "while packages are installed",
-    "postgresql : Install": "while PostgreSQL is installed",
-    "irods_server : Set the zone up": "while iRODS is set up",
+    "postgresql : Install the server": "while PostgreSQL is installed",
+    "irods_server : Run setup": "while iRODS is set up",
     "step 4 of 6": "while the facilities are brought on board",
 }
 
