@@ -141,23 +141,25 @@ def start(fleet: FleetSpec, host: HostSpec) -> None:
         "--resolv-conf=off",
         "--boot",
     ]
+    console_path = folder(fleet, host) / "console.log"
     if Path("/run/systemd/system").is_dir():
         # A unit of its own: the host must outlive the shell that started it, and needs a cgroup subtree
         # that systemd leaves to it.
         unit = ["systemd-run", "--quiet", "--collect", f"--unit=bic-sandbox-{host.machine}"]
-        command = [*unit, "--property=Delegate=yes", "--property=KillMode=mixed", *command]
+        properties = ["Delegate=yes", "KillMode=mixed", f"StandardOutput=append:{console_path}"]
+        command = [*unit, *(f"--property={item}" for item in properties), *command]
     else:
         command = cgroups.wrapped(fleet, host, command)
-    with (folder(fleet, host) / "console.log").open("ab") as console:
+    with console_path.open("ab") as console:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True
         )
-    try:
-        code = process.wait(timeout=0.1)
-    except subprocess.TimeoutExpired:
-        return
-    if code:
-        raise SandboxError(f"{host.name} did not start:\n{console_tail(fleet, host)}")
+    # A busy machine takes a moment until the supervisor runs; systemd-run ends well before the host does.
+    until = time.monotonic() + BOOT_DEADLINE
+    while not _nspawn(disk):
+        if process.poll() or time.monotonic() > until:
+            raise SandboxError(f"{host.name} did not start:\n{console_tail(fleet, host)}")
+        time.sleep(0.02)
 
 
 def wait_for_ssh(fleet: FleetSpec, host: HostSpec, deadline: float = BOOT_DEADLINE) -> None:

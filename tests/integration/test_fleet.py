@@ -165,3 +165,17 @@ def test_a_machine_that_cannot_run_a_fleet_gets_one_clear_message(prefix: list[s
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_broken_inventory_stops_the_demo_before_anything_is_made(tmp_path: Path) -> None:
+    nation = _small_nation(tmp_path, "ftest5", "10.72.0")
+    fleet = nation.fleet
+    facility = nation.inventory / "facilities" / "nantes.yml"
+    facility.write_text(facility.read_text().replace("data_centre: dc1", "data_centre: dc9"))
+    done = nation.run("make", "demo")
+    assert done.code == 2
+    assert f"{facility}:5:14: " in done.output
+    assert "dc9" in done.output
+    assert "Traceback" not in done.output
+    assert fleets.leftovers(fleet) == []
+    assert not (tmp_path / "state").exists()
