@@ -13,6 +13,7 @@ from pathlib import Path
 from controlplane.model import Platform
 from sandbox.demo.summary import summary
 from sandbox.fleet import fleet as fleets
+from sandbox.fleet import prerequisites
 from sandbox.fleet.spec import SandboxError, fleet_of
 from sandbox.mirror.artifacts import REPOSITORY
 
@@ -59,9 +60,10 @@ def steps(platform: Platform, say: Callable[[str], None]) -> list[Step]:
 def run(platform: Platform, say: Callable[[str], None]) -> None:
     """Run all steps and print the summary.
 
-    Raises `SandboxError` naming the step that failed; the next run starts over and skips by itself what
-    is done.
+    Raises `PrerequisiteError` before anything is made when this machine cannot run a fleet, and
+    `SandboxError` naming the step that failed; the next run starts over and skips by itself what is done.
     """
+    prerequisites.require()
     todo = steps(platform, say)
     started = time.monotonic()
     for number, step in enumerate(todo, 1):
