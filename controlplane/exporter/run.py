@@ -18,6 +18,10 @@ STALE_INTERVALS = 3
 """Intervals without a success after which old values are no longer offered."""
 
 
+FIRST_RETRY = 5.0
+"""Seconds until a failed reading is tried again; each further failure doubles them, up to the interval."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """What is known of one collector."""
@@ -89,10 +93,13 @@ class Background(RegistryCollector):
         yield from (up, duration, success, *families.values())
 
     def _loop(self, collector: Collector) -> None:
+        failures = 0
         while not self._stopping.is_set():
             begun = time.monotonic()
             self._read(collector)
-            self._stopping.wait(max(0.0, collector.interval - (time.monotonic() - begun)))
+            failures = 0 if self._readings[collector.name].up else failures + 1
+            pause = until_next(collector.interval, failures)
+            self._stopping.wait(max(0.0, pause - (time.monotonic() - begun)))
 
     def _read(self, collector: Collector) -> None:
         before = self._readings[collector.name]
@@ -109,6 +116,17 @@ class Background(RegistryCollector):
             if not before.up:
                 log.info("%s is read", collector.name)
         self._readings[collector.name] = reading
+
+
+def until_next(interval: float, failures: int) -> float:
+    """Seconds from the beginning of one reading to the next, after so many failures in a row.
+
+    A collector that is read every ten minutes must not miss ten minutes because of a restart.
+    """
+    if not failures:
+        return interval
+    # The exponent is bounded: an outage may last for months.
+    return min(interval, FIRST_RETRY * 2.0 ** min(failures - 1, 30))
 
 
 def _expected(error: Exception) -> bool:

@@ -9,6 +9,7 @@ import time
 
 import httpx
 import pytest
+from irods.exception import NetworkException, iRODSException
 from irods.session import iRODSSession
 from nation import KILL_POINTS, Nation
 
@@ -83,15 +84,32 @@ def test_prometheus_has_the_metrics_of_the_zone(nation: Nation) -> None:
     assert sum(float(sample["value"][1]) for sample in answer["data"]["result"]) > 1, answer
 
 
+def _in_host(nation: Nation, host: HostSpec, script: str, words: str = "") -> str:
+    """Run a shell script in a host, with `words` on its standard input, and return what it prints."""
+    command = hosts.command_in(nation.fleet, host, ["sh", "-c", script])
+    done = subprocess.run(command, input=words, capture_output=True, text=True, check=False, timeout=120)
+    return done.stdout
+
+
+#: Sends a start-up message without TLS and prints the server's answer.
+PLAINTEXT_LOGIN = r"""
+import socket
+message = b"user\0irods\0database\0ICAT\0\0"
+packet = (len(message) + 8).to_bytes(4, "big") + (196608).to_bytes(4, "big") + message
+with socket.create_connection(("ADDRESS", 5432), timeout=10) as connection:
+    connection.sendall(packet)
+    print(connection.recv(4096))
+"""
+
+
 def test_postgresql_refuses_plaintext(nation: Nation) -> None:
-    """The server answers a start-up message without TLS with an error that names the missing encryption."""
-    message = b"user\0irods\0database\0ICAT\0\0"
-    packet = (len(message) + 8).to_bytes(4, "big") + (196608).to_bytes(4, "big") + message
-    with socket.create_connection((nation.address("dc1-icat"), 5432), timeout=10) as connection:
-        connection.sendall(packet)
-        answer = connection.recv(4096)
-    assert answer.startswith(b"E")
-    assert b"no encryption" in answer
+    address = nation.address("dc1-icat")
+    script = f"python3 - <<'EOF'{PLAINTEXT_LOGIN.replace('ADDRESS', address)}EOF"
+    answer = _in_host(nation, nation.fleet.host("dc1-icat"), script)
+    assert answer.startswith("b'E"), answer
+    assert "no encryption" in answer
+    with pytest.raises(TimeoutError):
+        socket.create_connection((address, 5432), timeout=3)
 
 
 @pytest.mark.parametrize("server", ["dc1-icat", "dc2-irods"])
@@ -107,7 +125,7 @@ def test_irods_refuses_plaintext(nation: Nation, server: str) -> None:
             client_server_policy="CS_NEG_REFUSE",
             connection_timeout=15,
         ) as session,
-        pytest.raises(Exception, match=r"(?i)neg|CS_NEG|closed|SYS_"),
+        pytest.raises((NetworkException, iRODSException)),
     ):
         session.collections.get("/bicZone")
 
@@ -174,13 +192,6 @@ def test_no_secret_is_in_the_output_of_the_runs(nation: Nation) -> None:
     outputs = [nation.demo.output, *(run.output for run in nation.killed)]
     assert secrets
     assert not [secret for secret in secrets for output in outputs if secret in output]
-
-
-def _in_host(nation: Nation, host: HostSpec, script: str, words: str) -> str:
-    """Run a shell script in a host, with `words` on its standard input, and return what it prints."""
-    command = hosts.command_in(nation.fleet, host, ["sh", "-c", script])
-    done = subprocess.run(command, input=words, capture_output=True, text=True, check=False, timeout=120)
-    return done.stdout
 
 
 def test_no_host_has_a_secret_that_everybody_can_read(nation: Nation) -> None:

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from controlplane.errors import BicError
-from controlplane.exporter.run import Background
+from controlplane.exporter.run import FIRST_RETRY, Background, until_next
 from controlplane.systems.irods.metrics import facility_totals
 
 ROOT = Path(__file__).parents[3]
@@ -140,3 +140,30 @@ def test_the_process_serves_over_tls_and_stops_cleanly(inventory: Path, tmp_path
         process.wait()
         if process.stderr:
             process.stderr.close()
+
+
+def test_a_failed_reading_is_tried_again_soon_and_then_ever_later() -> None:
+    assert until_next(600, 0) == 600
+    assert [until_next(600, failures) for failures in (1, 2, 3)] == [
+        FIRST_RETRY,
+        2 * FIRST_RETRY,
+        4 * FIRST_RETRY,
+    ]
+    assert until_next(600, 100_000) == 600
+    assert until_next(2, 1) == 2
+
+
+def test_a_slow_collector_recovers_long_before_its_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controlplane.exporter.run.FIRST_RETRY", 0.01)
+    answers = iter([BicError("it starts"), BicError("it starts"), 7.0])
+
+    def read() -> float:
+        answer = next(answers)
+        if isinstance(answer, BicError):
+            raise answer
+        return answer
+
+    background = Background([Fake("slow", "a", read, interval=3600.0)])
+    background.start()
+    eventually(lambda: 'bic_collector_up{collector="slow"} 1.0' in scrape(background))
+    background.stop(1)
