@@ -73,9 +73,9 @@ def down(fleet: FleetSpec, names: list[str], report: Report) -> None:
         ]
         with ThreadPoolExecutor(PARALLEL) as pool:
             list(pool.map(lambda host: hosts.remove(fleet, host), chosen))
-        if names:
+        if names and fleet.folder.exists():
             hosts.write_known_hosts(fleet)
-        else:
+        elif not names:
             mirror.stop(fleet)
             network.down(fleet)
             if fleet.folder.exists():

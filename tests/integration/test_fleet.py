@@ -169,6 +169,13 @@ def test_a_machine_that_cannot_run_a_fleet_gets_one_clear_message(prefix: list[s
         assert "Traceback" not in done.stderr
 
 
+def test_removing_what_is_not_there_is_fine(tmp_path: Path) -> None:
+    nation = _small_nation(tmp_path, "ftest6", "10.69.0")
+    for words in ((), (TWO[0],)):
+        assert nation.bic("sandbox", "down", *words).code == 0
+    assert fleets.leftovers(nation.fleet) == []
+
+
 def test_a_broken_inventory_stops_the_demo_before_anything_is_made(tmp_path: Path) -> None:
     nation = _small_nation(tmp_path, "ftest5", "10.72.0")
     fleet = nation.fleet
