@@ -52,6 +52,7 @@ def up(fleet: FleetSpec, names: list[str], report: Report) -> None:
         with ThreadPoolExecutor(PARALLEL) as pool:
             list(pool.map(lambda host: hosts.create(fleet, host, root), missing))
         hosts.write_known_hosts(fleet)
+        (fleet.folder / "ssh").mkdir(mode=0o700, exist_ok=True)
         if off:
             report(f"booting {len(off)} hosts")
         with ThreadPoolExecutor(PARALLEL) as pool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from sandbox.fleet import cgroups, network, processes
 from sandbox.fleet.disk import Disk
 from sandbox.fleet.spec import FleetSpec, HostSpec, SandboxError, sandbox_root
-from sandbox.fleet.system import run, write_atomically
+from sandbox.fleet.system import run, succeeds, write_atomically
 
 #: Seconds that a host may take until its SSH server answers.
 BOOT_DEADLINE = 60
@@ -97,6 +97,19 @@ def _known_host(host: HostSpec, top: Path) -> str:
         kind, key = path.read_text().split()[:2]
         lines.append(f"{host.address},{host.name},{host.fqdn} {kind} {key}\n")
     return "".join(lines)
+
+
+def _end_kept_connection(fleet: FleetSpec, host: HostSpec) -> None:
+    """End the SSH connection that Ansible keeps for its next run.
+
+    Across a loss of power it would be dead without knowing it, and the next run would find the host
+    unreachable.
+    """
+    control = fleet.folder / "ssh" / str(host.address)
+    if control.exists():
+        # A socket whose process is gone already only has to be removed.
+        succeeds(["ssh", "-o", f"ControlPath={control}", "-O", "exit", str(host.address)])
+        control.unlink(missing_ok=True)
 
 
 def write_known_hosts(fleet: FleetSpec) -> None:
@@ -195,6 +208,7 @@ def stop(fleet: FleetSpec, host: HostSpec) -> None:
     disk = Disk.load(folder(fleet, host))
     if disk is None:
         return
+    _end_kept_connection(fleet, host)
     # The supervisor alone is not enough: the host's PID 1 can outlive it.
     inhabitants = processes.living_on(disk.root) if disk.mounted() else []
     processes.kill([*_nspawn(disk), *inhabitants])

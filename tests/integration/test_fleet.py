@@ -81,6 +81,17 @@ def test_power_loss_keeps_the_disk_and_ends_every_process(small: Nation) -> None
     assert _exec(small, TWO[0], "cat", "/root/kept").strip() == "kept"
 
 
+def test_ansible_reaches_a_host_right_after_a_loss_of_power(small: Nation) -> None:
+    ping = (BIN / "ansible", "-i", small.inventory / "platform.yml", TWO[0], "-m", "ansible.builtin.ping")
+    kept = small.fleet.folder / "ssh" / small.address(TWO[0])
+    assert small.run(*ping).code == 0
+    assert kept.exists()
+    assert small.bic("sandbox", "stop", TWO[0]).code == 0
+    assert not kept.exists()
+    assert small.bic("sandbox", "start", TWO[0]).code == 0
+    assert small.run(*ping).code == 0
+
+
 def test_reset_returns_to_the_snapshot(small: Nation) -> None:
     _exec(small, TWO[0], "sh", "-c", "echo one >/root/state")
     assert small.bic("sandbox", "snapshot", TWO[0], "one").code == 0
