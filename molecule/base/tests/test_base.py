@@ -32,6 +32,12 @@ def ssh(host: Host, user: str, *command: str) -> subprocess.CompletedProcess[str
     )
 
 
+def play(name: str) -> list[str]:
+    """The command that runs one of the scenario's own playbooks."""
+    scenario = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
+    return ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], str(scenario / name)]
+
+
 def test_names(host: Host) -> None:
     assert host.check_output("hostname") == "mol-base"
     assert host.check_output("hostname --fqdn") == "mol-base.mol.example"
@@ -63,13 +69,7 @@ def test_ssh_offers_keys_only(host: Host, address: str) -> None:
 
 
 def test_reload_that_an_interrupted_run_forgot_is_made_up_for(host: Host) -> None:
-    scenario = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
-    command = [
-        "ansible-playbook",
-        "-i",
-        os.environ["MOLECULE_INVENTORY_FILE"],
-        str(scenario / "outdated.yml"),
-    ]
+    command = play("outdated.yml")
     before = host.service("ssh").systemd_properties["StateChangeTimestampMonotonic"]
     host.check_output("touch /etc/ssh/sshd_config.d/10-bic.conf")
     assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
@@ -140,3 +140,17 @@ def test_authority_key_never_left_the_control_host(host: Host, state_dir: Path) 
     assert os.stat(key.parent).st_mode & 0o777 == 0o700
     secret = key.read_text().splitlines()[1]
     assert host.run("grep -rlF -e %s /etc /root /home /tmp /var/tmp /usr/local", secret).stdout == ""
+
+
+def test_an_installation_that_a_loss_of_power_interrupted_is_finished(host: Host) -> None:
+    host.check_output("cd /tmp && apt-get download -qq tree && dpkg --unpack tree_*.deb")
+    # What dpkg leaves of a package whose unpacking did not come to its end.
+    state = "s/^Status: .*/Status: install reinstreq half-installed/"
+    host.check_output(f"sed -i '/^Package: tree$/,/^$/{state}' /var/lib/dpkg/status")
+    assert "tree" in host.check_output("dpkg --audit")
+    done = subprocess.run(play("interrupted.yml"), capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout
+    assert host.check_output("dpkg --audit") == ""
+    assert host.package("tree").is_installed
+    again = subprocess.run(play("interrupted.yml"), capture_output=True, text=True, timeout=60, check=False)
+    assert "changed=0" in again.stdout
