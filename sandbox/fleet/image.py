@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sandbox.fleet.spec import SandboxError, sandbox_root
-from sandbox.fleet.system import locked, run, succeeds
+from sandbox.fleet.system import locked, run
 
 SUITE = "bookworm"
 #: What a machine has when a data centre hands it over: everything else is a role's work.
@@ -127,12 +127,3 @@ def built(report: Callable[[str], None], proxy: str) -> Path:
         (building / "etc/apt/apt.conf.d/99mmdebstrap").unlink(missing_ok=True)
         building.rename(image)
     return image
-
-
-def remove_unused(in_use: set[Path]) -> None:
-    """Delete the cached images that no host uses any more."""
-    folder = sandbox_root() / "images"
-    with locked(folder / ".lock"):
-        for image in folder.iterdir():
-            if image.is_dir() and image not in in_use and not succeeds(["findmnt", str(image)]):
-                shutil.rmtree(image)

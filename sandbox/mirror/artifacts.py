@@ -57,7 +57,7 @@ class Artifacts:
     wheels_url: str
 
 
-def publish(fleet: FleetSpec, report: Callable[[str], None]) -> Artifacts:
+def publish(fleet: FleetSpec, report: Callable[[str], None]) -> None:
     """Fill the fleet's mirror and write down what it took.
 
     Raises `SandboxError` when the wheels cannot be had, or when a mirror was named that does not answer.
@@ -68,7 +68,6 @@ def publish(fleet: FleetSpec, report: Callable[[str], None]) -> Artifacts:
     artifacts = Artifacts(irods=irods, wheels_url=f"{fleet.mirror_url}/wheels/")
     fleet.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_atomically(fleet.state_dir / CHOICE_FILE, json.dumps(asdict(artifacts), indent=1) + "\n")
-    return artifacts
 
 
 def _answers(repository: str) -> bool:

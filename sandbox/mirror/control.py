@@ -23,8 +23,9 @@ def folder(fleet: FleetSpec, prefix: str) -> Path:
 
 def pids(fleet: FleetSpec) -> list[int]:
     """Process ids of the fleet's mirror: one, or none."""
-    ours = set(processes.with_argument(Path(sys.executable).name, f"--fleet={fleet.name}"))
-    return sorted(ours & set(processes.with_argument(Path(sys.executable).name, _MODULE)))
+    program = Path(sys.executable).name
+    named = set(processes.with_argument(program, f"--fleet={fleet.name}"))
+    return sorted(named & set(processes.with_argument(program, _MODULE)))
 
 
 def start(fleet: FleetSpec) -> None:

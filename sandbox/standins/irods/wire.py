@@ -10,7 +10,7 @@ import socket
 import ssl
 import struct
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
@@ -223,10 +223,3 @@ class Node:
         """Return the structure's `KeyValPair_PI` as a mapping."""
         pairs = self.child("KeyValPair_PI")
         return dict(zip(pairs.texts("keyWord"), pairs.texts("svalue"), strict=False))
-
-
-def key_values(pairs: Mapping[str, str]) -> str:
-    """Return a packed `KeyValPair_PI`."""
-    names = [f"<keyWord>{text(name)}</keyWord>\n" for name in pairs]
-    values = [f"<svalue>{text(value)}</svalue>\n" for value in pairs.values()]
-    return element("KeyValPair_PI", leaf("ssLen", len(pairs)), *names, *values)

@@ -4,6 +4,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from sandbox.fleet.spec import FleetSpec, SandboxError
 from sandbox.mirror import artifacts
@@ -44,3 +45,10 @@ def test_a_named_mirror_that_is_away_is_an_error_and_no_stand_in(
     monkeypatch.setenv("BIC_IRODS_APT_MIRROR", MIRROR)
     with pytest.raises(SandboxError, match=r"mirror\.example"):
         artifacts._choose_irods(fleet, print)
+
+
+def test_upstream_is_the_same_here_and_in_the_role() -> None:
+    role = artifacts.REPOSITORY / "roles" / "irods_server"
+    defaults = YAML(typ="safe").load(role / "defaults" / "main.yml")
+    assert defaults["irods_server_apt_key_fingerprint"] == artifacts.UPSTREAM_IRODS_KEY
+    assert f"'{artifacts.UPSTREAM_IRODS}'" in (role / "vars" / "main.yml").read_text()
