@@ -15,6 +15,7 @@ from pathlib import Path
 from . import resources
 from .catalogue import Catalogue
 from .config import ServerConfig, TlsClient, TlsServer
+from .faults import Faults
 from .log import Log
 from .server import Server
 
@@ -92,10 +93,11 @@ def prepare(options: Options) -> tuple[ServerConfig, Catalogue | None]:
 
 
 @contextlib.contextmanager
-def running(options: Options) -> Iterator[Server]:
-    """Run a server in a thread of this process."""
+def running(options: Options, faults: Faults | None = None) -> Iterator[Server]:
+    """Run a server in a thread of this process; with faults, if they are given."""
     config, catalogue = prepare(options)
-    server = Server(config, catalogue, Log(options.zone, syslog=False), (options.address, options.port))
+    address = options.address, options.port
+    server = Server(config, catalogue, Log(options.zone, syslog=False), address, faults)
     thread = threading.Thread(target=server.serve, daemon=True, name="irodsServer")
     thread.start()
     try:

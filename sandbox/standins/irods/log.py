@@ -65,6 +65,11 @@ class Log:
         }
         (self._logger if kind == "server" else self._agent).log(_LEVELS[level], "%s", json.dumps(line))
 
+    @property
+    def has_calls(self) -> bool:
+        """Whether there is a log of API calls."""
+        return self._calls is not None
+
     def call(self, number: int, name: str, user: str, result: int, arguments: Sequence[str] = ()) -> None:
         """Write a line about an API request to the call log, if there is one.
 

@@ -1,12 +1,35 @@
-"""The arguments of administration requests, as they may be shown."""
+"""The arguments of requests that change the catalogue, as they may be shown."""
 
+import json
+
+from .handshake import json_body
 from .wire import Message, Node
+
+# The fields of the structures that these APIs take, by API number; JSON ones come as one text.
+_TEN = tuple(f"arg{number}" for number in range(10))
+_FIELDS = {
+    701: _TEN,
+    714: _TEN,
+    706: _TEN,
+    707: ("recursiveFlag", "accessLevel", "userName", "zone", "path"),
+    681: ("collName",),
+    679: ("collName",),
+}
+_JSON = (20002,)
 
 
 def arguments(message: Message) -> list[str]:
-    """Return an administration request's ten arguments."""
+    """Return the arguments of a request that changes the catalogue; of any other request, none.
+
+    Raises `ProtocolError` when it is malformed.
+    """
+    number = message.int_info
+    if number in _JSON:
+        return [json.dumps(json_body(message), sort_keys=True)]
+    if number not in _FIELDS:
+        return []
     node = Node.parse(message.body)
-    return [node.get(f"arg{number}") for number in range(10)]
+    return [node.get(field) for field in _FIELDS[number]]
 
 
 def without_secrets(words: list[str]) -> list[str]:

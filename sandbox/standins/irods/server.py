@@ -11,6 +11,7 @@ from . import api_admin, api_catalogue, api_data, api_info, handshake, rules, se
 from .catalogue import Catalogue
 from .config import ServerConfig, TlsServer
 from .errors import IrodsError
+from .faults import Faults
 from .log import Log
 from .rules import RuleBase
 from .wire import Channel, Disconnected, ProtocolError
@@ -60,6 +61,7 @@ class State:
     catalogue: Catalogue | None
     log: Log
     started: float
+    faults: Faults | None = None
     _local: dict[str, bool] = field(default_factory=dict)
 
     def is_local(self, host: str) -> bool:
@@ -77,7 +79,13 @@ class State:
         return self._local[host]
 
 
-def load(config: ServerConfig, catalogue: Catalogue | None, log: Log, started: float) -> State:
+def load(
+    config: ServerConfig,
+    catalogue: Catalogue | None,
+    log: Log,
+    started: float,
+    faults: Faults | None = None,
+) -> State:
     """Read the rule bases that a configuration names.
 
     One with an error does not stop the server, it drops all policy, as on the real one; it is logged.
@@ -86,20 +94,26 @@ def load(config: ServerConfig, catalogue: Catalogue | None, log: Log, started: f
     for problem in problems:
         log.write("error", "rule_engine", problem)
     tls = None if config.tls_server is None else TlsFiles(config.tls_server)
-    return State(config, rule_base, rule_base.negotiation, tls, catalogue, log, started)
+    return State(config, rule_base, rule_base.negotiation, tls, catalogue, log, started, faults)
 
 
 class Server:
     """Accepts connections on one address, with a thread for each."""
 
     def __init__(
-        self, config: ServerConfig, catalogue: Catalogue | None, log: Log, address: tuple[str, int]
+        self,
+        config: ServerConfig,
+        catalogue: Catalogue | None,
+        log: Log,
+        address: tuple[str, int],
+        faults: Faults | None = None,
     ) -> None:
         """Listen on an address at once; port 0 takes a free one. Raises `OSError` when it is taken."""
         self._started = time.time()
         self._catalogue = catalogue
         self._log = log
-        self._state = load(config, catalogue, log, self._started)
+        self._faults = faults
+        self._state = load(config, catalogue, log, self._started, faults)
         self._socket = socket.create_server(address, backlog=_BACKLOG, reuse_port=False)
         self._open: dict[Channel, threading.Thread] = {}
         self._lock = threading.Lock()
@@ -117,7 +131,7 @@ class Server:
 
     def reload(self, config: ServerConfig) -> None:
         """Let new connections work with another configuration and freshly read rule bases."""
-        self._state = load(config, self._catalogue, self._log, self._started)
+        self._state = load(config, self._catalogue, self._log, self._started, self._faults)
 
     def start(self) -> None:
         """Serve in a thread of its own."""

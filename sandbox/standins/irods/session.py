@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import secrets
 import socket
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from . import handshake, users
+from . import faults, handshake, users
 from .access import Client, find_user
 from .api import APIS, Api, Reply
 from .catalogue import Catalogue
@@ -130,15 +131,19 @@ class Session:
                     return
                 if message.type != "RODS_API_REQ":
                     raise ProtocolError(f"{message.type} instead of RODS_API_REQ")
-                self._channel.write(self._answer(message))
+                met = self._state.faults.meeting(message) if self._state.faults else ()
+                reply = self._answer(message, met)
+                faults.after(met, self._channel, reply)
+                self._channel.write(reply)
         finally:
             self._clean_up()
 
-    def _answer(self, message: Message) -> Message:
+    def _answer(self, message: Message, met: Sequence[faults.Fault]) -> Message:
         number = message.int_info
         name = self._startup.client_user
         entry = APIS.get(number)
         try:
+            faults.before(met, self._channel)
             reply = self._dispatch(entry, message)
         except IrodsError as error:
             reply = failure(error)
@@ -147,6 +152,8 @@ class Session:
                 self._state.log.write(
                     "info", "api", f"API {number} failed: {error}", request_client_user=name
                 )
+        except Disconnected:
+            raise
         except ProtocolError as error:
             reply = failure(IrodsError(Code.SYS_API_INPUT_ERR, str(error)))
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -169,12 +176,14 @@ class Session:
         return entry.handler(self, message).message()
 
     def _log_call(self, number: int, entry: Api | None, message: Message, reply: Message) -> None:
+        if not self._state.log.has_calls:
+            return
         name = (
             entry.name
             if entry
             else FILE_APIS.get(number, "AUTHENTICATION_APN" if number == AUTHENTICATION_API else "")
         )
-        words = without_secrets(arguments(message)) if number in (701, 714) else []
+        words = without_secrets(arguments(message))
         self._state.log.call(number, name, self._startup.client_user, reply.int_info, words)
 
     def _authenticate(self, message: Message) -> Reply:
