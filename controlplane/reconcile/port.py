@@ -1,25 +1,33 @@
 """What a system offers to be reconciled."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from controlplane.errors import BicError
-from controlplane.state import Change, Plan, State
+from controlplane.state import Change, Key, State
 
 Progress = Callable[[int, int], None]
 """Told how many of how many parts are done."""
 
 
 class ObservationError(BicError):
-    """A system that could not be read in full. It gets no plan."""
+    """A system that could not be read in full, or whose desired state is not known. It gets no plan."""
 
 
 class ChangeError(BicError):
     """A change that could not be made, and why. The others go on."""
 
 
+class SystemDownError(ChangeError):
+    """The system takes no more changes for now. The run stops there; what is left is not attempted."""
+
+
 class System(Protocol):
-    """One system that the inventory describes, such as one zone."""
+    """One system that the inventory describes, such as one zone.
+
+    `desired`, `observe` and `refusals` are called from one thread at a time, `apply` from as many as
+    `connections` says. What is transient a system tries again by itself.
+    """
 
     @property
     def id(self) -> str:
@@ -34,22 +42,37 @@ class System(Protocol):
         """How many changes it takes at the same time."""
 
     def desired(self) -> State:
-        """What the inventory wants in it; pure."""
+        """What the inventory wants in it.
+
+        Raises ObservationError when that is not known in full, such as when members of teams come from
+        another system that cannot be read.
+        """
 
     def observe(self, progress: Progress) -> State:
         """What is in it. Raises ObservationError unless all of it was read."""
 
-    def begin(self, plan: Plan) -> None:
-        """Prepare for a plan's changes. Raises ChangeError when none of them can be made."""
+    def refusals(self, changes: Sequence[Change]) -> Mapping[Key, str]:
+        """The changes that must not be made as the live system is now, and why.
+
+        Asked when planning and again right before an apply. Raises ObservationError when the system cannot
+        tell.
+        """
+
+    def begin(self, changes: Sequence[Change]) -> None:
+        """Prepare for these changes. Raises ChangeError when none of them can be made."""
 
     def apply(self, change: Change) -> str:
         """Make one change; called from several threads at once.
 
-        Returns a remark for the report, mostly empty. Raises ChangeError.
+        Returns a remark for the report, mostly empty. Raises ChangeError, or SystemDownError when further
+        changes make no sense.
         """
 
-    def finish(self, plan: Plan) -> None:
-        """Clean up after a plan's changes. Raises ChangeError."""
+    def finish(self, changes: Sequence[Change]) -> None:
+        """Clean up after these changes, and after nothing else: another run may be at work beside this one.
+
+        Raises ChangeError.
+        """
 
     def close(self) -> None:
-        """Leave no connection open."""
+        """Leave no connection open. The system can be used again afterwards."""

@@ -1,19 +1,26 @@
-"""Observe → plan → apply.
+"""Observe → plan → apply, for one system or several.
 
 A system that cannot be read in full gets no plan; the others do. A change that fails does not stop the
-others. There is no state between runs: an apply that was cut off is finished by the next one.
+others, but those that depend on it. There is no state between runs: an apply that was cut off is finished by
+the next one.
 """
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from threading import Event
 
-from controlplane.reconcile.port import ChangeError, ObservationError, Progress, System
-from controlplane.state import Change, Plan, make_plan
+from controlplane.errors import BicError
+from controlplane.reconcile.port import ChangeError, Progress, System
+from controlplane.reconcile.schedule import Attempt, Journal, Result, Schedule, Unwritten, unexpected
+from controlplane.state import Change, Conflict, Plan, Scope, State, make_plan, narrow, without
 
 Watch = Callable[[str], Progress]
 """Gives, for what is being done, somebody to tell how far it is."""
+
+SYSTEMS_AT_ONCE = 4
+"""Systems that are read or changed at the same time."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,8 @@ class Outcome:
 
     system: System
     plan: Plan | None = None
+    observed: State | None = None
+    """What was read."""
     error: str = ""
 
     @property
@@ -36,9 +45,12 @@ class Report:
 
     system: str
     """The system's name for people."""
+    id: str = ""
     done: list[Change] = field(default_factory=list)
     remarks: list[tuple[Change, str]] = field(default_factory=list)
     failed: list[tuple[Change, str]] = field(default_factory=list)
+    skipped: list[tuple[Change, str]] = field(default_factory=list)
+    """What was not attempted, and why."""
     seconds: float = 0.0
     error: str = ""
     """Why the system as a whole could not be prepared for the changes, or cleaned up after them."""
@@ -46,55 +58,100 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether all changes were made."""
-        return not self.failed and not self.error
+        return not self.failed and not self.skipped and not self.error
 
 
-def plan_all(systems: Iterable[System], watch: Watch, *, adopt: bool = False) -> list[Outcome]:
-    """Read every system and plan its changes; all connections are closed afterwards."""
-    return [_plan(system, watch, adopt) for system in systems]
+def plan_all(
+    systems: Iterable[System], watch: Watch, *, adopt: bool = False, scope: Scope | None = None
+) -> list[Outcome]:
+    """Read every system in the scope and plan its changes; all connections are closed afterwards.
+
+    Several systems are read at the same time. Whatever goes wrong with one is its outcome's error.
+    """
+    scope = scope or Scope()
+    chosen = [system for system in systems if scope.has_system(system.id)]
+    with ThreadPoolExecutor(SYSTEMS_AT_ONCE, thread_name_prefix="plan") as pool:
+        return list(pool.map(lambda system: _plan(system, watch, adopt, scope), chosen))
 
 
-def _plan(system: System, watch: Watch, adopt: bool) -> Outcome:
+def _plan(system: System, watch: Watch, adopt: bool, scope: Scope) -> Outcome:
     try:
         observed = system.observe(watch(f"reading {system.title}"))
-        return Outcome(system, make_plan(system.id, system.desired(), observed, adopt=adopt))
-    except ObservationError as error:
+        plan = narrow(make_plan(system.id, system.desired(), observed, adopt=adopt), scope)
+        return Outcome(system, refuse(system, plan), observed)
+    except BicError as error:
         return Outcome(system, error=str(error))
+    except Exception as error:
+        return Outcome(system, error=unexpected(error))
     finally:
         system.close()
 
 
-def apply_plan(system: System, plan: Plan, watch: Watch) -> Report:
-    """Make a plan's changes, those that do not depend on each other at the same time."""
-    report = Report(system.title)
+def refuse(system: System, plan: Plan) -> Plan:
+    """The plan without what the live system refuses and what depends on that; these become conflicts.
+
+    Raises ObservationError when the system cannot tell.
+    """
+    refusals = system.refusals(plan.changes) if plan.changes else {}
+    if not refusals:
+        return plan
+    left, dependents = without(plan, refusals.keys())
+    refused = [change for change in plan.changes if change.key in refusals]
+    conflicts = [
+        *(Conflict(change.key, refusals[change.key], change.facility, change.team) for change in refused),
+        *(
+            Conflict(change.key, "it depends on something that is refused", change.facility, change.team)
+            for change in dependents
+        ),
+    ]
+    return replace(left, conflicts=(*plan.conflicts, *conflicts))
+
+
+def apply_plan(
+    system: System,
+    plan: Plan,
+    watch: Watch,
+    journal: Journal | None = None,
+    stop: Event | None = None,
+) -> Report:
+    """Make a plan's changes, those that do not depend on each other at the same time.
+
+    Once `stop` is set no change is begun any more.
+    """
+    report = Report(system.title, system.id)
     begun = time.monotonic()
-    try:
-        system.begin(plan)
-    except ChangeError as error:
-        report.error = f"nothing was changed: {error}"
-        system.close()
-        return report
     progress = watch(f"changing {system.title}")
-    workers = ThreadPoolExecutor(system.connections, thread_name_prefix="apply")
+    ended = 0
+
+    def tell(attempt: Attempt) -> None:
+        nonlocal ended
+        ended += 1
+        match attempt.result:
+            case Result.DONE:
+                report.done.append(attempt.change)
+                if attempt.text:
+                    report.remarks.append((attempt.change, attempt.text))
+            case Result.FAILED:
+                report.failed.append((attempt.change, attempt.text))
+            case Result.SKIPPED:
+                report.skipped.append((attempt.change, attempt.text))
+        progress(ended, len(plan.changes))
+
     try:
-        for wave in plan.waves():
-            running = {workers.submit(system.apply, change): change for change in wave}
-            for future in as_completed(running):
-                change = running[future]
-                try:
-                    if remark := future.result():
-                        report.remarks.append((change, remark))
-                    report.done.append(change)
-                except ChangeError as error:
-                    report.failed.append((change, str(error)))
-                progress(len(report.done) + len(report.failed), len(plan.changes))
-        system.finish(plan)
-    except ChangeError as error:
+        try:
+            system.begin(plan.changes)
+        except ChangeError as error:
+            report.error = f"nothing was changed: {error}"
+            return report
+        schedule = Schedule(system.apply, system.connections, journal or Unwritten(), stop or Event(), tell)
+        schedule.run(plan.changes)
+        system.finish(plan.changes)
+    except BicError as error:
         report.error = str(error)
+    except Exception as error:
+        report.error = unexpected(error)
     finally:
-        # On an interruption what has not begun stays undone; what has begun is finished.
-        workers.shutdown(cancel_futures=True)
         system.close()
-    report.seconds = time.monotonic() - begun
-    report.failed.sort(key=lambda item: item[0].key)
+        report.seconds = time.monotonic() - begun
+        report.failed.sort(key=lambda item: item[0].key)
     return report

@@ -1,11 +1,11 @@
 """A zone as a system to be reconciled."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from controlplane.errors import BicError
 from controlplane.model import Platform, Zone
 from controlplane.reconcile.port import ChangeError, ObservationError, Progress
-from controlplane.state import Change, Plan, State
+from controlplane.state import Change, Key, State
 from controlplane.systems.irods import observe
 from controlplane.systems.irods.apply import Applier
 from controlplane.systems.irods.client import CONNECTIONS, Client, IrodsError, endpoint
@@ -41,11 +41,15 @@ class ZoneSystem:
         except BicError as error:
             raise ObservationError(str(error)) from error
 
-    def begin(self, plan: Plan) -> None:
-        """Claim what the plan creates."""
+    def refusals(self, changes: Sequence[Change]) -> Mapping[Key, str]:
+        """Nothing is refused."""
+        return {}
+
+    def begin(self, changes: Sequence[Change]) -> None:
+        """Claim what the changes create."""
         self._applier = Applier(self._connected(), self.platform.name)
         try:
-            self._applier.begin(plan)
+            self._applier.begin(changes)
         except IrodsError as error:
             raise ChangeError(str(error)) from error
 
@@ -55,12 +59,12 @@ class ZoneSystem:
             raise ValueError("begin was not called")
         return self._applier.apply(change)
 
-    def finish(self, plan: Plan) -> None:
-        """Give up the claims."""
+    def finish(self, changes: Sequence[Change]) -> None:
+        """Give up the claims of these changes."""
         if self._applier is None:
             raise ValueError("begin was not called")
         try:
-            self._applier.finish()
+            self._applier.finish(changes)
         except IrodsError as error:
             raise ChangeError(str(error)) from error
 

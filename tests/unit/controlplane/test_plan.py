@@ -88,16 +88,16 @@ def test_equal_states_need_nothing(state: State) -> None:
 def test_the_order_respects_dependencies(desired: State, observed: State) -> None:
     plan = make_plan("model", desired, observed)
     position = {change.key: index for index, change in enumerate(plan.changes)}
-    actions = {change.key: change.action for change in plan.changes}
     for change in plan.changes:
-        for needed in change.depends_on:
-            if change.action is not Action.DELETE:
-                assert actions[needed] is Action.DELETE or position[needed] < position[change.key]
-            elif actions[needed] is Action.DELETE:
-                assert position[change.key] < position[needed]
+        assert all(position[needed] < position[change.key] for needed in change.depends_on)
+        for needed in desired[change.key].depends_on if change.key in desired else ():
+            assert needed not in position or needed in change.depends_on
+        for needed in observed[change.key].depends_on if change.action is Action.DELETE else ():
+            other = next((item for item in plan.changes if item.key == needed), None)
+            if other and other.action is Action.DELETE:
+                assert change.key in other.depends_on
     kinds = [change.action is Action.DELETE for change in plan.changes]
     assert kinds == sorted(kinds)
-    assert [change for wave in plan.waves() for change in wave] == list(plan.changes)
 
 
 @given(states(found=False), states(found=True), st.randoms(use_true_random=False))

@@ -1,10 +1,11 @@
 """Observe, plan and apply with a system that lives in memory."""
 
 import threading
+from collections.abc import Mapping, Sequence
 
 from controlplane.reconcile.port import ChangeError, ObservationError, Progress
 from controlplane.reconcile.run import apply_plan, plan_all
-from controlplane.state import Action, Change, Key, Plan, Resource, State
+from controlplane.state import Action, Change, Key, Resource, State
 
 
 class Memory:
@@ -30,7 +31,10 @@ class Memory:
         progress(1, 1)
         return State(self.world.values())
 
-    def begin(self, plan: Plan) -> None:
+    def refusals(self, changes: Sequence[Change]) -> Mapping[Key, str]:
+        return {}
+
+    def begin(self, changes: Sequence[Change]) -> None:
         self.calls.append("begin")
 
     def apply(self, change: Change) -> str:
@@ -41,7 +45,7 @@ class Memory:
             self.world[change.key] = self._desired[change.key]
             return "with care" if change.key.name == "b" else ""
 
-    def finish(self, plan: Plan) -> None:
+    def finish(self, changes: Sequence[Change]) -> None:
         self.calls.append("finish")
 
     def close(self) -> None:
@@ -76,8 +80,8 @@ def test_one_failure_is_named_and_the_others_go_on() -> None:
     report = apply_plan(system, plan, _silent)
     assert not report.ok
     assert [(change.key, reason) for change, reason in report.failed] == [(A, "it is broken")]
-    assert {change.key for change in report.done} == {B, C}
-    assert [change.key for change in plan_all([system], _silent)[0].plan.changes] == [A]  # type: ignore[union-attr]
+    assert [change.key for change in report.done] == [B]
+    assert [(change.key, reason) for change, reason in report.skipped] == [(C, "thing a was not done")]
 
 
 def test_a_system_that_cannot_be_read_has_no_plan_and_the_others_have() -> None:
