@@ -1,0 +1,1 @@
+"""Synthetic nations: inventories of any size, for tests and benchmarks. Pure, except `write`."""

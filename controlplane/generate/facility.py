@@ -1,0 +1,112 @@
+"""A synthetic facility: its teams, its people and its storage."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from controlplane.generate.names import INSTITUTIONS, SPECIALITIES, TEAM_ASPECTS, TEAM_SUBJECTS
+from controlplane.generate.people import People, Person, pick
+
+SECOND_TEAM = 0.08
+"""Share of a facility's members who work in two of its teams."""
+
+GUESTS = 0.01
+"""Share of a facility's people who also work in a team of the next facility."""
+
+COLLABORATORS = 0.3
+"""Share of members who only read."""
+
+SEVERAL_REFERENTS = 20
+"""People from which on a facility has two referents."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a facility is and which servers it uses."""
+
+    id: str
+    city: str
+    of_city: str
+    """The city as it follows the name of an institution."""
+    number: int
+    """How many facilities of the city come before it."""
+    data_centre: str
+    zone: str
+    network: str
+    """The first three numbers of its addresses."""
+    hosts: tuple[str, ...]
+    """The servers of its zone that keep its data; each has a copy."""
+
+    @property
+    def domain(self) -> str:
+        """Where its people's e-mail goes."""
+        return f"{self.id}.example"
+
+
+def facility_file(
+    site: Site, everybody: People, random: Random, *, people: int, teams: int, guests: list[Person]
+) -> tuple[dict[str, Any], list[Person]]:
+    """The facility's file, and the people who are guests of the next one.
+
+    `people` are its own, of whom each team has one as its principal investigator and at least one is a
+    referent; the `guests` of another facility come on top.
+    """
+    everyone = [everybody.new(random, site.domain) for _ in range(people)]
+    count = 2 if people >= SEVERAL_REFERENTS and people - teams >= 2 else 1
+    referents, investigators, members = (
+        everyone[:count],
+        everyone[count : count + teams],
+        everyone[count + teams :],
+    )
+    described: list[dict[str, Any]] = [
+        {"id": identifier, "title": title, "pi": pi, "members": []}
+        for (identifier, title), pi in zip(_team_names(teams, random), investigators, strict=True)
+    ]
+    for member in members:
+        first = int(random.random() * teams)
+        _join(described[first], member, random)
+        if teams > 1 and random.random() < SECOND_TEAM:
+            _join(described[(first + 1 + int(random.random() * (teams - 1))) % teams], member, random)
+    for guest in guests:
+        _join(pick(random, described), guest, random)
+    document = {
+        "id": site.id,
+        "title": f"{site.city} {SPECIALITIES[site.number % len(SPECIALITIES)]} facility",
+        "institution": f"{INSTITUTIONS[site.number % len(INSTITUTIONS)]} {site.of_city}",
+        "city": site.city,
+        "data_centre": site.data_centre,
+        "zone": site.zone,
+        "referents": referents,
+        "buffer": {"host": f"buffer-{site.id}", "address": f"{site.network}.10"},
+        "storage_resources": _storage_resources(site),
+        "teams": described,
+    }
+    return document, members[: round(people * GUESTS)]
+
+
+def _team_names(count: int, random: Random) -> Iterator[tuple[str, str]]:
+    """Different identifiers and titles for a facility's teams."""
+    names = [(subject, aspect) for subject in TEAM_SUBJECTS for aspect in TEAM_ASPECTS]
+    # A step without a common factor with their number visits all of them.
+    start, step = int(random.random() * len(names)), 7919
+    for index in range(count):
+        subject, aspect = names[(start + index * step) % len(names)]
+        times = index // len(names) + 1
+        title = f"{subject} {aspect}".capitalize()
+        if times == 1:
+            yield f"{subject}-{aspect}", title
+        else:
+            yield f"{subject}-{aspect}-{times}", f"{title} {times}"
+
+
+def _join(team: dict[str, Any], person: Person, random: Random) -> None:
+    role = "collaborator" if random.random() < COLLABORATORS else "contributor"
+    team["members"].append({**person, "role": role})
+
+
+def _storage_resources(site: Site) -> dict[str, Any]:
+    return {
+        f"{site.id}-{host.partition('-')[0]}": {"host": host, "vault": f"/srv/irods/{site.id}"}
+        for host in site.hosts
+    }
