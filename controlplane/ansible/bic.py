@@ -15,7 +15,7 @@ if _ROOT not in sys.path:
     sys.path.append(_ROOT)
 
 from controlplane.model import Host, InventoryError, Platform, Zone, load_platform  # noqa: E402
-from controlplane.model.files import Service  # noqa: E402
+from controlplane.model.types import Service  # noqa: E402
 
 DOCUMENTATION = r"""
 name: bic
@@ -144,8 +144,8 @@ def host_variables(platform: Platform, host: Host) -> dict[str, Any]:
         },
         "bic_vault_directories": [
             resource.vault
-            for facility in platform.facilities.values()
-            for resource in facility.storage_resources
+            for zone in platform.zones
+            for resource in platform.storage_resources_of(zone)
             if resource.host == host.name
         ],
     }

@@ -4,19 +4,42 @@
 `InventoryError` that names every problem with its file, line and column.
 """
 
+from controlplane.model.facility import (
+    Facility,
+    Group,
+    HpcMount,
+    Instrument,
+    Member,
+    Person,
+    Quota,
+    StorageResource,
+    Team,
+)
 from controlplane.model.load import load_platform
-from controlplane.model.platform import Facility, Group, Host, Platform, StorageResource, Team, Zone
+from controlplane.model.platform import Host, Identity, Limits, Platform, RemoteZone, RetentionRule, Zone
 from controlplane.model.problems import InventoryError, Problem
+from controlplane.model.sizes import format_size, parse_size
 
 __all__ = [
     "Facility",
     "Group",
     "Host",
+    "HpcMount",
+    "Identity",
+    "Instrument",
     "InventoryError",
+    "Limits",
+    "Member",
+    "Person",
     "Platform",
     "Problem",
+    "Quota",
+    "RemoteZone",
+    "RetentionRule",
     "StorageResource",
     "Team",
     "Zone",
+    "format_size",
     "load_platform",
+    "parse_size",
 ]

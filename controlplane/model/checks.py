@@ -1,13 +1,13 @@
 """What the files of an inventory must agree on, across all of them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import PurePosixPath
 
-from controlplane.model.files import FacilityFile, PersonEntry, PlatformFile
+from controlplane.model.documents import Documents, FacilityDocument, PlatformDocument, mentions, place_of
+from controlplane.model.facility_file import PersonEntry
 from controlplane.model.problems import Place, Problem, suggestion
-from controlplane.model.source import Key, Source
+from controlplane.model.source import Key
 
 # Names that every iRODS zone has from its setup on, whoever runs it.
 RESERVED_ACCOUNTS = ("anonymous", "public", "rodsadmin")
@@ -17,41 +17,9 @@ PROVIDER = "irods_catalog_provider"
 CONSUMER = "irods_catalog_consumer"
 
 
-@dataclass(frozen=True)
-class PlatformDocument:
-    """`platform.yml`, valid in itself."""
-
-    data: PlatformFile
-    source: Source
-
-
-@dataclass(frozen=True)
-class FacilityDocument:
-    """A facility's file, valid in itself."""
-
-    data: FacilityFile
-    source: Source
-    stem: str
-    """The file's name without its ending, which must be the facility's identifier."""
-
-    def people(self) -> Iterator[tuple[PersonEntry, Place]]:
-        """Every mention of a person, with the place of the user name."""
-        for index, referent in enumerate(self.data.referents):
-            yield self._mention(referent, "referents", index)
-        for index, team in enumerate(self.data.teams):
-            yield self._mention(team.pi, "teams", index, "pi")
-            for position, member in enumerate(team.members):
-                yield self._mention(member, "teams", index, "members", position)
-
-    def _mention(self, person: PersonEntry, *route: Key) -> tuple[PersonEntry, Place]:
-        return person, self.source.at(*route, "user")
-
-
-def check(platform: PlatformDocument | None, facilities: Sequence[FacilityDocument]) -> Iterator[Problem]:
-    """All disagreements between the files.
-
-    `platform` is None when platform.yml itself is broken: then nothing is said about references to it.
-    """
+def check(documents: Documents) -> Iterator[Problem]:
+    """All disagreements between the files."""
+    platform, facilities = documents.platform, documents.facilities
     if platform:
         yield from _data_centres_of_hosts(platform)
         yield from _zones(platform)
@@ -72,14 +40,14 @@ def _data_centres_of_hosts(platform: PlatformDocument) -> Iterator[Problem]:
     known = list(platform.data.data_centres)
     for name, host in platform.data.hosts.items():
         if host.data_centre not in known:
-            place = platform.source.at("hosts", name, "data_centre")
+            place = platform.at("hosts", name, "data_centre")
             yield _unknown(place, "data centre", host.data_centre, known)
         for index, service in enumerate(host.services):
             if service in host.services[:index]:
-                place = platform.source.at("hosts", name, "services", index)
+                place = platform.at("hosts", name, "services", index)
                 yield Problem(place, f"the service {service!r} is listed twice")
         if {PROVIDER, CONSUMER} <= set(host.services):
-            place = platform.source.at("hosts", name, "services")
+            place = platform.at("hosts", name, "services")
             yield Problem(place, f"a host is either {PROVIDER} or {CONSUMER}, not both")
 
 
@@ -96,14 +64,14 @@ def _zones(platform: PlatformDocument) -> Iterator[Problem]:
             ),
         ]
         for host, service, route in servers:
-            place = platform.source.at(*route)
+            place = platform.at(*route)
             if host not in hosts:
                 yield _unknown(place, "host", host, list(hosts))
             elif service not in hosts[host].services:
                 yield Problem(
                     place,
                     f"the host {host!r} does not have the service {service}; "
-                    f"add it at {platform.source.at('hosts', host)}",
+                    f"add it at {platform.at('hosts', host)}",
                 )
             if host in served:
                 yield Problem(place, f"the host {host!r} already serves the zone named at {served[host]}")
@@ -111,7 +79,7 @@ def _zones(platform: PlatformDocument) -> Iterator[Problem]:
     for name, host_entry in hosts.items():
         if name not in served and {PROVIDER, CONSUMER} & set(host_entry.services):
             yield Problem(
-                platform.source.at("hosts", name, "services"),
+                platform.at("hosts", name, "services"),
                 f"the host {name!r} is an iRODS server, but no zone names it under 'zones'",
             )
 
@@ -126,6 +94,8 @@ def _references(platform: PlatformDocument, facility: FacilityDocument) -> Itera
     if zone is None:
         yield _unknown(source.at("zone"), "zone", data.zone, list(platform.data.zones))
     for name, resource in data.storage_resources.items():
+        if resource.host is None:
+            continue
         place = source.at("storage_resources", name, "host")
         if resource.host not in platform.data.hosts:
             yield _unknown(place, "host", resource.host, list(platform.data.hosts))
@@ -140,7 +110,7 @@ def _references(platform: PlatformDocument, facility: FacilityDocument) -> Itera
 def _facility_identifiers(facilities: Sequence[FacilityDocument]) -> Iterator[Problem]:
     seen: dict[str, Place] = {}
     for facility in facilities:
-        place = facility.source.at("id")
+        place = facility.at("id")
         if earlier := seen.get(facility.data.id):
             yield Problem(place, f"the facility {facility.data.id!r} is already described at {earlier}")
         elif facility.data.id != facility.stem:
@@ -150,7 +120,7 @@ def _facility_identifiers(facilities: Sequence[FacilityDocument]) -> Iterator[Pr
         seen.setdefault(facility.data.id, place)
         teams: dict[str, Place] = {}
         for index, team in enumerate(facility.data.teams):
-            team_place = facility.source.at("teams", index, "id")
+            team_place = facility.at("teams", index, "id")
             if other := teams.get(team.id):
                 yield Problem(team_place, f"the team {team.id!r} is already described at {other}")
             teams.setdefault(team.id, team_place)
@@ -161,11 +131,11 @@ def _hosts(platform: PlatformDocument | None, facilities: Sequence[FacilityDocum
     mentions: list[tuple[str, Place, IPv4Address, Place]] = []
     if platform:
         for name, host in platform.data.hosts.items():
-            name_place = platform.source.key("hosts", name)
-            mentions.append((name, name_place, host.address, platform.source.at("hosts", name, "address")))
+            name_place = platform.key("hosts", name)
+            mentions.append((name, name_place, host.address, platform.at("hosts", name, "address")))
     for facility in facilities:
         if entry := facility.data.buffer:
-            places = facility.source.at("buffer", "host"), facility.source.at("buffer", "address")
+            places = facility.at("buffer", "host"), facility.at("buffer", "address")
             mentions.append((entry.host, places[0], entry.address, places[1]))
     names: dict[str, Place] = {}
     addresses: dict[IPv4Address, Place] = {}
@@ -192,7 +162,7 @@ def _accounts(platform: PlatformDocument | None, facilities: Sequence[FacilityDo
     taken: dict[str, str] = {name: "iRODS itself" for name in RESERVED_ACCOUNTS}
     if platform:
         for zone_name, zone in platform.data.zones.items():
-            place = platform.source.at("zones", zone_name, "administrator")
+            place = platform.at("zones", zone_name, "administrator")
             taken[zone.administrator.user] = f"the administrator of zone {zone_name} ({place})"
     described: set[str] = set()
     identifiers = {facility.data.id for facility in facilities}
@@ -202,10 +172,10 @@ def _accounts(platform: PlatformDocument | None, facilities: Sequence[FacilityDo
         described.add(facility.data.id)
         # A facility `a-b` next to one called `a`: whose is the group `a-b-c`?
         others = [name for name in identifiers if name.startswith(f"{facility.data.id}-")]
-        groups = [(facility.data.id, facility.source.at("id"), f"the facility {facility.data.id!r}")]
+        groups = [(facility.data.id, facility.at("id"), f"the facility {facility.data.id!r}")]
         for index, team in enumerate(facility.data.teams):
             name = f"{facility.data.id}-{team.id}"
-            place = facility.source.at("teams", index, "id")
+            place = facility.at("teams", index, "id")
             groups.append((name, place, f"the team {team.id!r} of {facility.data.id!r}"))
             if nested := next((other for other in others if name.startswith(f"{other}-")), None):
                 yield Problem(
@@ -221,32 +191,35 @@ def _accounts(platform: PlatformDocument | None, facilities: Sequence[FacilityDo
             mine.add(name)
             taken.setdefault(name, f"{owner} ({place})")
     for facility in facilities:
-        for person, place in facility.people():
+        for person in mentions(facility.data):
             if person.user in taken:
-                yield Problem(place, f"the user name {person.user!r} is taken by {taken[person.user]}")
+                yield Problem(
+                    place_of(facility, person),
+                    f"the user name {person.user!r} is taken by {taken[person.user]}",
+                )
 
 
 def _people(facilities: Sequence[FacilityDocument]) -> Iterator[Problem]:
     """A person may be in several teams, but is the same person everywhere; in one team only once."""
-    first: dict[str, tuple[PersonEntry, Place]] = {}
+    first: dict[str, tuple[PersonEntry, FacilityDocument]] = {}
     for facility in facilities:
-        for person, place in facility.people():
-            known, earlier = first.setdefault(person.user, (person, place))
+        for person in mentions(facility.data):
+            known, where = first.setdefault(person.user, (person, facility))
             if (known.name, known.email) != (person.name, person.email):
                 yield Problem(
-                    place,
-                    f"the user {person.user!r} is {known.name} <{known.email}> at {earlier} "
+                    place_of(facility, person),
+                    f"the user {person.user!r} is {known.name} <{known.email}> at {place_of(where, known)} "
                     f"and {person.name} <{person.email}> here; one user name is one person",
                 )
-        for index, team in enumerate(facility.data.teams):
-            seen = {team.pi.user: facility.source.at("teams", index, "pi", "user")}
-            for position, member in enumerate(team.members):
-                place = facility.source.at("teams", index, "members", position, "user")
-                if member.user in seen:
+        for team in facility.data.teams:
+            seen: dict[str, PersonEntry] = {team.pi.user: team.pi}
+            for member in team.members:
+                if earlier := seen.get(member.user):
                     yield Problem(
-                        place, f"the user {member.user!r} is already in this team at {seen[member.user]}"
+                        place_of(facility, member),
+                        f"the user {member.user!r} is already in this team at {place_of(facility, earlier)}",
                     )
-                seen.setdefault(member.user, place)
+                seen.setdefault(member.user, member)
 
 
 def _storage_resources(facilities: Sequence[FacilityDocument]) -> Iterator[Problem]:
@@ -255,7 +228,7 @@ def _storage_resources(facilities: Sequence[FacilityDocument]) -> Iterator[Probl
     vaults: dict[str, list[tuple[PurePosixPath, Place]]] = {}
     for facility in facilities:
         for name, resource in facility.data.storage_resources.items():
-            place = facility.source.key("storage_resources", name)
+            place = facility.key("storage_resources", name)
             if name in RESERVED_STORAGE_RESOURCES:
                 yield Problem(place, f"the storage resource name {name!r} is taken by iRODS itself")
             if earlier := names.get((facility.data.zone, name)):
@@ -265,8 +238,10 @@ def _storage_resources(facilities: Sequence[FacilityDocument]) -> Iterator[Probl
                     f"is already described at {earlier}",
                 )
             names.setdefault((facility.data.zone, name), place)
+            if resource.host is None or resource.vault is None:
+                continue
             vault = PurePosixPath(resource.vault)
-            vault_place = facility.source.at("storage_resources", name, "vault")
+            vault_place = facility.at("storage_resources", name, "vault")
             for other, other_place in vaults.get(resource.host, []):
                 if vault.is_relative_to(other) or other.is_relative_to(vault):
                     yield Problem(

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from controlplane.model.files import Role, Service
+from controlplane.model.facility import Facility, Person, StorageResource
 from controlplane.model.secrets import Secret
+from controlplane.model.types import Service
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,16 @@ class Host:
         return self.facility is not None
 
 
+@dataclass(frozen=True, order=True)
+class RemoteZone:
+    """A zone that another one is federated with."""
+
+    name: str
+    host: str
+    """The fully qualified domain name of its catalog provider."""
+    port: int
+
+
 @dataclass(frozen=True)
 class Zone:
     """An iRODS zone and how the control plane enters it."""
@@ -63,103 +75,47 @@ class Zone:
     password: Secret
     ca_file: Path
 
+    remote_zones: tuple[RemoteZone, ...] = ()
+    """All zones it is federated with: those of this platform, then those of others."""
+    storage_resources: tuple[StorageResource, ...] = ()
+    """The storage resources that belong to no facility."""
+
     @property
     def servers(self) -> tuple[str, ...]:
         """The names of all hosts that run a server of the zone, the catalog provider first."""
         return (self.catalog_provider, *self.catalog_consumers)
 
 
+@dataclass(frozen=True)
+class Identity:
+    """The Authentik server from which teams' members come."""
+
+    url: str
+    token: Secret
+    ca_file: Path | None
+    """The authority that its certificate must come from; None for those that the control host trusts."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one apply may update or delete before a person must say so."""
+
+    share: float
+    """The share of what is managed, from 0 to 1, that a plan may update or delete unasked."""
+    objects: int
+    """The number of objects that a plan may always update or delete."""
+
+
 @dataclass(frozen=True, order=True)
-class Person:
-    """A person with an account."""
+class RetentionRule:
+    """The permission to delete the data of a facility or team that is no longer in the inventory."""
 
-    user: str
-    name: str
-    email: str
-
-
-@dataclass(frozen=True)
-class Member:
-    """A person's place in a team."""
-
-    person: Person
-    role: Role
-
-
-@dataclass(frozen=True)
-class Team:
-    """A team of a facility."""
-
-    id: str
-    facility: str
-    title: str
-    pi: Person
-    members: tuple[Member, ...]
-
-    @property
-    def group(self) -> str:
-        """The name of the team's group in every system."""
-        return f"{self.facility}-{self.id}"
-
-    @property
-    def people(self) -> tuple[Person, ...]:
-        """The PI and all members, each once, ordered by user name."""
-        return tuple(sorted({self.pi, *(member.person for member in self.members)}))
-
-
-@dataclass(frozen=True)
-class StorageResource:
-    """An iRODS storage resource of a facility."""
-
-    name: str
-    facility: str
-    host: str
-    vault: str
-
-
-@dataclass(frozen=True)
-class Group:
-    """A group of people as the systems know it: a facility's or a team's."""
-
-    name: str
     facility: str
     team: str | None
-    """The team's identifier, or None for the facility's own group."""
-    users: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Facility:
-    """A microscopy facility."""
-
-    id: str
-    title: str
-    institution: str
-    city: str
-    data_centre: str
-    zone: str
-    referents: tuple[Person, ...]
-    buffer: str | None
-    """The host name of its buffer server."""
-    storage_resources: tuple[StorageResource, ...]
-    teams: tuple[Team, ...]
-
-    @property
-    def people(self) -> tuple[Person, ...]:
-        """Everybody of the facility, referents included, each once, ordered by user name."""
-        return tuple(sorted({*self.referents, *(person for team in self.teams for person in team.people)}))
-
-    @property
-    def groups(self) -> tuple[Group, ...]:
-        """The facility's own group, then one per team."""
-        everybody = Group(self.id, self.id, None, tuple(person.user for person in self.people))
-        return (
-            everybody,
-            *(
-                Group(team.group, self.id, team.id, tuple(person.user for person in team.people))
-                for team in self.teams
-            ),
-        )
+    """The team's identifier, or None for the facility's own collection."""
+    delete_data_from: date
+    """The first day on which the data may be deleted."""
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -180,6 +136,12 @@ class Platform:
     """The inventory's folder, absolute."""
     state_dir: Path
     """The control host's own files for this platform: PKI and generated secrets. Absolute."""
+    limits: Limits
+    identity: Identity | None = None
+    """None where all teams' members are in the inventory."""
+    store: Secret | None = None
+    """The SQLAlchemy URL of the control plane's database; None for `store.sqlite` in the state folder."""
+    retention: tuple[RetentionRule, ...] = ()
 
     @property
     def ca_file(self) -> Path:
@@ -202,3 +164,10 @@ class Platform:
     def facilities_of(self, zone: str) -> Iterator[Facility]:
         """The facilities whose data a zone catalogues."""
         return (facility for facility in self.facilities.values() if facility.zone == zone)
+
+    def storage_resources_of(self, zone: str) -> tuple[StorageResource, ...]:
+        """All storage resources of a zone: its own, then those of its facilities."""
+        return (
+            *self.zones[zone].storage_resources,
+            *(resource for facility in self.facilities_of(zone) for resource in facility.storage_resources),
+        )

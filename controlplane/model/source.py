@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
@@ -19,6 +21,18 @@ Route = tuple[Key, ...]
 
 Data = dict[str, "Data"] | list["Data"] | str | int | float | bool | None
 """What JSON can say; dates stay text."""
+
+
+class Places(Protocol):
+    """Where the parts of one file stand."""
+
+    def at(self, *path: Key) -> Place:
+        """The place of the value at `path`, or of the nearest thing around it that exists."""
+        ...
+
+    def key(self, *path: Key) -> Place:
+        """The place of the key at `path`; of the value where there is no key, as in lists."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -45,22 +59,51 @@ class Source:
         return Place(self.file)
 
 
-def read_source(path: Path, shown: str, problems: list[Problem]) -> Source | None:
-    """Read a YAML file.
+@dataclass(frozen=True)
+class LazySource:
+    """The places in a file that was read without them: it is read again when the first one is asked for."""
 
-    `shown` is the file's name in messages. What is wrong is added to `problems`; None is returned when
-    the file could not be understood at all.
+    path: Path
+    shown: str
+
+    @cached_property
+    def _source(self) -> Places:
+        problems: list[Problem] = []
+        text = read_text(self.path, self.shown, problems)
+        # A file that has changed meanwhile may not be readable any more: then it is named as a whole.
+        found = parse(text, self.shown, problems) if text is not None else None
+        return found or Source(self.shown, None, {}, {})
+
+    def at(self, *path: Key) -> Place:
+        """As in `Places`."""
+        return self._source.at(*path)
+
+    def key(self, *path: Key) -> Place:
+        """As in `Places`."""
+        return self._source.key(*path)
+
+
+def read_text(path: Path, shown: str, problems: list[Problem]) -> str | None:
+    """The text of a file, or None after adding to `problems` why it cannot be had.
+
+    `shown` is the file's name in messages.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         column = error.start - (error.object.rfind(b"\n", 0, error.start) + 1) + 1
         problems.append(Problem(Place(shown, line, column), "this is not UTF-8 text; save the file as UTF-8"))
-        return None
     except OSError as error:
         problems.append(Problem(Place(shown), f"cannot be read: {error.strerror}"))
-        return None
+    return None
+
+
+def parse(text: str, shown: str, problems: list[Problem]) -> Source | None:
+    """A YAML file's data with the places of its parts.
+
+    What is wrong is added to `problems`; None is returned when the file could not be understood at all.
+    """
     reader = YAML(typ="safe", pure=True)
     try:
         root = reader.compose(text)

@@ -1,16 +1,16 @@
 """One file against its model, with messages for people."""
 
-import json
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from controlplane.model.files import FileModel
 from controlplane.model.problems import Place, Problem, suggestion
 from controlplane.model.source import Source
+from controlplane.model.types import TEXT_ERROR, FileModel
 
 Model = TypeVar("Model", bound=FileModel)
 
@@ -20,7 +20,8 @@ _EXPECTED = {
     "int_from_float": "a whole number",
     "dict_type": "a mapping (key: value)",
     "model_type": "a mapping (key: value)",
-    "model_attributes_type": "a mapping (key: value)",
+    "dataclass_type": "a mapping (key: value)",
+    "bool_type": "true or false",
     "tuple_type": "a list",
 }
 
@@ -28,8 +29,7 @@ _EXPECTED = {
 def validate(model: type[Model], source: Source, problems: list[Problem]) -> Model | None:
     """The file as an instance of `model`, or None after adding all its problems."""
     try:
-        # By way of JSON, since strict models accept lists for tuples and text for addresses only there.
-        return model.model_validate_json(json.dumps(source.data))
+        return model.model_validate(source.data)
     except ValidationError as error:
         details = error.errors(include_url=False)
         problems.extend(_problem(model, source, detail) for detail in details)
@@ -43,8 +43,8 @@ def _problem(model: type[FileModel], source: Source, detail: ErrorDetails) -> Pr
     subject = "this key" if is_key else _subject(route)
     kind = detail["type"]
     around = _model_at(model, parent)
-    if kind == "extra_forbidden":
-        known = around.model_fields if around else ()
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = fields_of(around) if around else ()
         return Problem(
             source.key(*route), f"unknown key {name!r}; {suggestion(name, known, noun='known keys')}"
         )
@@ -54,8 +54,9 @@ def _problem(model: type[FileModel], source: Source, detail: ErrorDetails) -> Pr
     return Problem(place, _message(detail, subject))
 
 
-def _missing(around: type[BaseModel] | None, parent: tuple[int | str, ...], name: str) -> str:
-    description = around.model_fields[name].description if around and name in around.model_fields else None
+def _missing(around: type | None, parent: tuple[int | str, ...], name: str) -> str:
+    field = fields_of(around).get(name) if around else None
+    description = field.description if field else None
     meaning = f": {_first_sentence(description)}" if description else ""
     owner = f" in {parent[-1]!r}" if parent and isinstance(parent[-1], str) else ""
     if name == "pi":
@@ -75,12 +76,16 @@ def _subject(route: tuple[int | str, ...]) -> str:
 
 def _message(detail: ErrorDetails, subject: str) -> str:
     kind = detail["type"]
+    if kind == TEXT_ERROR and not isinstance(detail["input"], str):
+        kind = "string_type"
     if expected := _EXPECTED.get(kind):
         return f"{subject} must be {expected}, not {_shown(detail['input'])}"
     if kind == "literal_error":
         allowed = [part.strip(" '") for part in detail["ctx"]["expected"].replace(" or ", ", ").split(",")]
         given = str(detail["input"])
         return f"{given!r} is not allowed for {subject}; {suggestion(given, allowed, noun='allowed')}"
+    if kind == TEXT_ERROR:
+        return f"{_shown(detail['input'])} {detail['msg']}"
     if kind == "too_short":
         return f"{subject} must not be empty"
     if kind in ("greater_than_equal", "less_than_equal"):
@@ -108,13 +113,19 @@ def _first_sentence(text: str) -> str:
     return sentence[:1].lower() + sentence[1:]
 
 
-def _model_at(model: type[BaseModel], route: Iterable[int | str]) -> type[BaseModel] | None:
+def fields_of(model: type) -> Mapping[str, FieldInfo]:
+    """The fields of a model or of a data class that pydantic checks; none for any other class."""
+    found: Mapping[str, FieldInfo] = getattr(model, "__pydantic_fields__", {})
+    return found
+
+
+def _model_at(model: type, route: Iterable[int | str]) -> type | None:
     """The model that describes the mapping at `route` of a file."""
     current: Any = model
     for step in route:
         current = _bare(current)
-        if isinstance(current, type) and issubclass(current, BaseModel):
-            field = current.model_fields.get(str(step))
+        if isinstance(current, type) and fields_of(current):
+            field = fields_of(current).get(str(step))
             if field is None:
                 return None
             current = field.annotation
@@ -124,7 +135,7 @@ def _model_at(model: type[BaseModel], route: Iterable[int | str]) -> type[BaseMo
                 return None
             current = arguments[1] if get_origin(current) is dict else arguments[0]
     current = _bare(current)
-    return current if isinstance(current, type) and issubclass(current, BaseModel) else None
+    return current if isinstance(current, type) and fields_of(current) else None
 
 
 def _bare(annotation: Any) -> Any:  # noqa: ANN401

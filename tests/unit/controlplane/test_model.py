@@ -174,8 +174,8 @@ def test_the_state_folder_is_beside_inventories_or_in_a_lone_inventory_or_where_
         ),
         (NANTES, "nantes-raw:", "bundleResc:", "'bundleResc' is taken by iRODS itself"),
         (NANTES, "nantes-raw:", "nantes--raw:", "'nantes--raw' is not a storage resource name"),
-        (NANTES, "vault: /var", "vault: var", "is not a vault path"),
-        (NANTES, "vaults/nantes-raw", "vaults/../nantes-raw", "is not a vault path"),
+        (NANTES, "vault: /var", "vault: var", "is not an absolute path"),
+        (NANTES, "vaults/nantes-raw", "vaults/../nantes-raw", "is not an absolute path"),
         (
             NANTES,
             "host: dc1-icat, vault: /var/lib/irods/vaults/nantes-raw",

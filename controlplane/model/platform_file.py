@@ -1,0 +1,215 @@
+"""`platform.yml`, key by key: what is common to all facilities."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from controlplane.model.secrets import Secret
+from controlplane.model.types import (
+    AbsolutePath,
+    Address,
+    DomainName,
+    FileModel,
+    FilePath,
+    FleetName,
+    HostName,
+    Identifier,
+    Line,
+    Network,
+    ParentContext,
+    Port,
+    ResourceContext,
+    ResourceType,
+    Service,
+    Size,
+    StorageResourceName,
+    Url,
+    UserName,
+    VariableName,
+    ZoneName,
+)
+
+
+class DataCentreEntry(FileModel):
+    """A data centre of the platform."""
+
+    title: Line
+    """The name that people read."""
+    city: Line
+    """The city it stands in."""
+
+
+class HostEntry(FileModel):
+    """A host that the platform team runs in a data centre."""
+
+    data_centre: Identifier
+    """The data centre it stands in, one of `data_centres`."""
+    address: Address
+    """The IPv4 address by which Ansible and the other hosts reach it."""
+    services: tuple[Service, ...] = ()
+    """The services deployed on it, beside what every host gets."""
+
+
+class SandboxEntry(FileModel):
+    """Where the hosts of this inventory live when they are containers on one machine."""
+
+    fleet: FleetName
+    """The fleet's name, which marks all that it makes on the machine."""
+    network: Network
+    """The fleet's network, an IPv4 /24; its first address is the bridge of the machine."""
+
+    @model_validator(mode="after")
+    def _network_is_a_24(self) -> "SandboxEntry":
+        if self.network.prefixlen != 24:
+            raise PydanticCustomError(
+                "network", "the fleet's network must be an IPv4 /24, such as 10.77.0.0/24"
+            )
+        return self
+
+
+class SecretReference(FileModel):
+    """Where a secret is read from when it is needed: exactly one of `file` and `env`."""
+
+    file: FilePath | None = None
+    """A file whose text is the secret. `{state_dir}` stands for the folder of generated secrets; a relative
+    path starts at the inventory's folder."""
+    env: VariableName | None = None
+    """An environment variable whose value is the secret."""
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "SecretReference":
+        if (self.file is None) == (self.env is None):
+            raise PydanticCustomError("secret", "a secret has either 'file' or 'env'")
+        return self
+
+
+class IdentityEntry(FileModel):
+    """The Authentik server from which teams' members come."""
+
+    url: Url
+    """Its address, such as https://login.bic.example."""
+    token: SecretReference
+    """Where the token is by which the control plane reads groups and users."""
+    ca_file: FilePath | None = None
+    """The certificate authority that its certificate must come from, as a PEM file; where it is not given,
+    those that the control host trusts."""
+
+
+class AdministratorEntry(FileModel):
+    """The iRODS administrator by which the control plane enters a zone."""
+
+    user: UserName = "rods"
+    """The administrator's user name."""
+    password: SecretReference
+    """Where the password is."""
+
+
+class RemoteZoneEntry(FileModel):
+    """A zone of somebody else that one of ours is federated with."""
+
+    host: DomainName
+    """The fully qualified domain name of its catalog provider."""
+    port: Port = 1247
+    """The TCP port of its catalog provider."""
+
+
+class StorageResourceEntry(FileModel):
+    """An iRODS storage resource: a folder on one of the zone's servers, or what coordinates others."""
+
+    type: ResourceType = "unixfilesystem"
+    """`unixfilesystem` is a folder on a host; the other types coordinate their children."""
+    host: HostName | None = None
+    """The server that holds it, one of the zone's. Only for `unixfilesystem`."""
+    vault: AbsolutePath | None = None
+    """The absolute path of its folder on that server. Only for `unixfilesystem`."""
+    capacity: Size | None = None
+    """How much data fits in, such as 400 TiB: no quota may promise more. Only for `unixfilesystem`."""
+    parent: StorageResourceName | None = None
+    """The storage resource of the same zone whose child it is; the parent's `children` may say so instead."""
+    children: tuple[StorageResourceName, ...] = ()
+    """The storage resources that it coordinates; the children's `parent` may say so instead."""
+    parent_context: ParentContext | None = None
+    """What a child of a `compound` storage resource is to it: cache or archive."""
+    context: ResourceContext = ""
+    """Settings of its type, as "key=value;key=value"."""
+
+    @model_validator(mode="after")
+    def _parts_of_its_type(self) -> "StorageResourceEntry":
+        if self.type == "unixfilesystem":
+            missing = [name for name in ("host", "vault") if getattr(self, name) is None]
+            if missing:
+                raise PydanticCustomError(
+                    "leaf",
+                    "a storage resource of type unixfilesystem needs {names}",
+                    {"names": " and ".join(map(repr, missing))},
+                )
+            if self.children:
+                raise PydanticCustomError(
+                    "leaf",
+                    "a storage resource of type unixfilesystem has no 'children'; "
+                    "give it a type that coordinates, such as replication",
+                )
+        elif given := [name for name in ("host", "vault", "capacity") if getattr(self, name) is not None]:
+            raise PydanticCustomError(
+                "branch",
+                "a storage resource of type {kind} coordinates its children and has no {names}",
+                {"kind": self.type, "names": " or ".join(map(repr, given))},
+            )
+        return self
+
+
+class ZoneEntry(FileModel):
+    """An iRODS zone."""
+
+    catalog_provider: HostName
+    """The host that runs the catalog provider, one of `hosts`."""
+    catalog_consumers: tuple[HostName, ...] = ()
+    """The hosts that run the zone's other servers."""
+    port: Port = 1247
+    """The TCP port of every server of the zone."""
+    administrator: AdministratorEntry
+    """Who the control plane is in this zone."""
+    ca_file: FilePath | None = None
+    """The certificate authority that the servers' certificates must come from, as a PEM file; where it is
+    not given, `{state_dir}/pki/ca.crt`."""
+    federation: tuple[ZoneName, ...] = ()
+    """The other zones of this platform that it is federated with; both sides name each other."""
+    remote_zones: dict[ZoneName, RemoteZoneEntry] = Field(default_factory=dict)
+    """The zones of others that it is federated with, by name."""
+    storage_resources: dict[StorageResourceName, StorageResourceEntry] = Field(default_factory=dict)
+    """The storage resources that belong to no facility, by name."""
+
+
+class PlatformFile(FileModel):
+    """`platform.yml`: what is common to all facilities."""
+
+    name: Identifier
+    """The platform's identifier. It marks everything that the control plane owns in other systems."""
+    title: Line
+    """The name that people read."""
+    environment: Literal["sandbox", "staging", "production"]
+    """What this inventory is for."""
+    domain: DomainName
+    """The DNS domain of all hosts."""
+    sandbox: SandboxEntry | None = None
+    """The fleet of containers that stands for the hosts; absent where the hosts are real."""
+    store: SecretReference | None = None
+    """Where the SQLAlchemy URL of the control plane's database is; where it is not given, the database is the
+    SQLite file `{state_dir}/store.sqlite`."""
+    identity: IdentityEntry | None = None
+    """The Authentik server from which teams' members come."""
+    data_centres: Annotated[dict[Identifier, DataCentreEntry], Field(min_length=1)]
+    """The data centres by identifier."""
+    hosts: Annotated[dict[HostName, HostEntry], Field(min_length=1)]
+    """The hosts by name; the facilities' buffer servers are in the facilities' files."""
+    zones: dict[ZoneName, ZoneEntry] = Field(default_factory=dict)
+    """The iRODS zones by name."""
+
+
+def secret(reference: SecretReference, expand: Callable[[str], str]) -> Secret:
+    """The secret that a reference stands for, not read yet."""
+    if reference.env is not None:
+        return Secret.from_environment(reference.env)
+    return Secret.from_file(expand(reference.file or ""))
