@@ -1,11 +1,18 @@
 """A synthetic facility: its teams, its people and its storage."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from controlplane.generate.names import INSTITUTIONS, SPECIALITIES, TEAM_ASPECTS, TEAM_SUBJECTS
+from controlplane.generate.names import (
+    INSTITUTIONS,
+    INSTRUMENTS,
+    SPECIALITIES,
+    TEAM_ASPECTS,
+    TEAM_SUBJECTS,
+)
 from controlplane.generate.people import People, Person, pick
 
 SECOND_TEAM = 0.08
@@ -19,6 +26,32 @@ COLLABORATORS = 0.3
 
 SEVERAL_REFERENTS = 20
 """People from which on a facility has two referents."""
+
+PEOPLE_PER_INSTRUMENT = 40
+
+OMERO_TEAMS = 0.3
+"""Share of teams whose images are shown in OMERO."""
+
+OWN_QUOTA = 0.04
+"""Share of teams with another quota than their facility's tier gives them."""
+
+
+@dataclass(frozen=True)
+class Tier:
+    """What facilities of a size may keep, in TiB."""
+
+    name: str
+    people: int
+    """The largest facility of this tier."""
+    facility: int
+    team: int
+
+
+TIERS = (
+    Tier("small", 100, 60, 5),
+    Tier("standard", 400, 200, 20),
+    Tier("large", 1_000_000_000, 1000, 40),
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +93,7 @@ def facility_file(
         everyone[count + teams :],
     )
     described: list[dict[str, Any]] = [
-        {"id": identifier, "title": title, "pi": pi, "members": []}
+        {"id": identifier, "title": title, "pi": pi, **_extras(random), "members": []}
         for (identifier, title), pi in zip(_team_names(teams, random), investigators, strict=True)
     ]
     for member in members:
@@ -70,6 +103,7 @@ def facility_file(
             _join(described[(first + 1 + int(random.random() * (teams - 1))) % teams], member, random)
     for guest in guests:
         _join(pick(random, described), guest, random)
+    tier = next(tier for tier in TIERS if people <= tier.people)
     document = {
         "id": site.id,
         "title": f"{site.city} {SPECIALITIES[site.number % len(SPECIALITIES)]} facility",
@@ -77,9 +111,13 @@ def facility_file(
         "city": site.city,
         "data_centre": site.data_centre,
         "zone": site.zone,
+        "quota": {"tier": tier.name},
         "referents": referents,
         "buffer": {"host": f"buffer-{site.id}", "address": f"{site.network}.10"},
-        "storage_resources": _storage_resources(site),
+        "instruments": list(_instruments(1 + people // PEOPLE_PER_INSTRUMENT, random)),
+        "hpc_mounts": [{"host": "dc2-hpc", "path": f"/bic/{site.id}", "access": "read"}],
+        "omero": {"host": "dc1-omero"},
+        "storage_resources": _storage_resources(site, tier),
         "teams": described,
     }
     return document, members[: round(people * GUESTS)]
@@ -105,8 +143,33 @@ def _join(team: dict[str, Any], person: Person, random: Random) -> None:
     team["members"].append({**person, "role": role})
 
 
-def _storage_resources(site: Site) -> dict[str, Any]:
-    return {
-        f"{site.id}-{host.partition('-')[0]}": {"host": host, "vault": f"/srv/irods/{site.id}"}
+def _extras(random: Random) -> dict[str, Any]:
+    """What some teams have and others do not."""
+    extras: dict[str, Any] = {"omero": True} if random.random() < OMERO_TEAMS else {}
+    if random.random() < OWN_QUOTA:
+        extras["quota"] = {"total": f"{1 + int(random.random() * 30)} TiB"}
+    return extras
+
+
+def _instruments(count: int, random: Random) -> Iterator[dict[str, str]]:
+    times: Counter[str] = Counter()
+    for _ in range(count):
+        stem, title, modality = pick(random, INSTRUMENTS)
+        times[stem] += 1
+        name = f"{stem}{times[stem]}"
+        yield {"id": name, "title": title, "modality": modality, "landing_zone": f"/srv/landing/{name}"}
+
+
+def _storage_resources(site: Site, tier: Tier) -> dict[str, Any]:
+    """A replication over one folder in each data centre of the zone."""
+    root = f"{site.id}-data"
+    folders = {
+        f"{site.id}-{host.partition('-')[0]}": {
+            "host": host,
+            "vault": f"/srv/irods/{site.id}",
+            "capacity": f"{tier.facility} TiB",
+            "parent": root,
+        }
         for host in site.hosts
     }
+    return {root: {"type": "replication"}, **folders}

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from controlplane.errors import BadInputError
-from controlplane.generate.facility import Site, facility_file
+from controlplane.generate.facility import TIERS, Site, facility_file
 from controlplane.generate.names import CITIES
 from controlplane.generate.people import People, Person, identifier
 
@@ -58,6 +58,8 @@ def default_teams(facilities: int, people: int) -> int:
 def files(nation: Nation) -> Iterator[File]:
     """The files of the inventory, one at a time, so that no more than one facility is in memory."""
     yield "platform.yml", platform_file(nation)
+    tiers = {tier.name: {"facility": f"{tier.facility} TiB", "team": f"{tier.team} TiB"} for tier in TIERS}
+    yield "policies/quotas.yml", {"tiers": tiers}
     random = Random(f"{nation.seed}/nation")  # noqa: S311 - nothing here is secret
     weights = [50 + int(random.random() * 100) for _ in range(nation.facilities)]
     people = [2 + more for more in portions(nation.people - 2 * nation.facilities, weights)]
@@ -75,26 +77,25 @@ def files(nation: Nation) -> Iterator[File]:
 
 def platform_file(nation: Nation) -> dict[str, Any]:
     """`platform.yml`."""
-    administrator = {"password": {"file": "{state_dir}/secrets/irods_admin_password"}}
     provider = ["postgresql", "irods_catalog_provider"]
-    hosts = {
+    second = ["irods_catalog_consumer"] if nation.zones == 1 else provider
+    servers = {
         "dc1-icat": {"data_centre": "dc1", "address": "10.0.0.11", "services": provider},
-        "dc2-irods": {
-            "data_centre": "dc2",
-            "address": "10.0.0.12",
-            "services": ["irods_catalog_consumer"] if nation.zones == 1 else provider,
-        },
+        "dc2-irods": {"data_centre": "dc2", "address": "10.0.0.12", "services": second},
     }
     zones: dict[str, Any] = {}
     if nation.zones == 1:
         zones["bicZone"] = {
             "catalog_provider": "dc1-icat",
             "catalog_consumers": ["dc2-irods"],
-            "administrator": administrator,
+            **_zone_contents(tuple(servers)),
         }
     else:
-        for number, host in enumerate(hosts, 1):
-            zones[f"dc{number}Zone"] = {"catalog_provider": host, "administrator": administrator}
+        for name, host, other in (
+            ("dc1Zone", "dc1-icat", "dc2Zone"),
+            ("dc2Zone", "dc2-irods", "dc1Zone"),
+        ):
+            zones[name] = {"catalog_provider": host, "federation": [other], **_zone_contents((host,))}
     return {
         "name": "synthetic",
         "title": f"A synthetic nation of {nation.facilities:,} facilities",
@@ -104,8 +105,28 @@ def platform_file(nation: Nation) -> dict[str, Any]:
             "dc1": {"title": "Data centre 1", "city": "Nantes"},
             "dc2": {"title": "Data centre 2", "city": "Montpellier"},
         },
-        "hosts": hosts,
+        "hosts": {
+            **servers,
+            "dc1-omero": {"data_centre": "dc1", "address": "10.0.0.13"},
+            "dc2-hpc": {"data_centre": "dc2", "address": "10.0.0.14"},
+        },
         "zones": zones,
+    }
+
+
+def _zone_contents(hosts: tuple[str, ...]) -> dict[str, Any]:
+    """How the control plane enters a zone, and the storage that belongs to no facility."""
+    folders = {
+        f"archive-{host.partition('-')[0]}": {
+            "host": host,
+            "vault": "/srv/irods/archive",
+            "capacity": "2000 TiB",
+        }
+        for host in hosts
+    }
+    return {
+        "administrator": {"password": {"file": "{state_dir}/secrets/irods_admin_password"}},
+        "storage_resources": {"archive": {"type": "replication", "children": list(folders)}, **folders},
     }
 
 
