@@ -1,7 +1,8 @@
 """The files of an inventory as they were read: data in the shape of a model, and where each part stands."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic, TypeVar
 
 from controlplane.model.facility_file import FacilityFile, PersonEntry
@@ -55,13 +56,17 @@ class Policies:
     quotas: Document[QuotasFile] | None = None
     limits: Document[LimitsFile] | None = None
     retention: Document[RetentionFile] | None = None
-    unreadable: frozenset[str] = field(default_factory=frozenset)
-    """The names of the files that are there and not understood at all."""
+    complete: bool = True
+    """Whether all files of policies that are there are here."""
 
     @property
     def tiers(self) -> Mapping[str, TierEntry]:
         """The tiers by name."""
         return self.quotas.data.tiers if self.quotas else {}
+
+    def may_hold_tier(self, name: str) -> bool:
+        """Whether a tier that is not in `tiers` may be in the file nevertheless."""
+        return self.quotas.may_hold(name) if self.quotas else not self.complete
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,14 @@ class Documents:
     platform: PlatformDocument | None
     facilities: Sequence[FacilityDocument]
     policies: Policies
-    unreadable_facilities: frozenset[str] = field(default_factory=frozenset)
-    """The names, without endings, of the facilities' files that are there and not understood at all."""
+    all_read: bool = True
+    """Whether all files that are there are here."""
+
+    @cached_property
+    def complete(self) -> bool:
+        """Whether everything that is in the files is here, so that what is missing is really missing."""
+        read = self.all_read and self.platform is not None and self.platform.complete
+        return read and all(facility.complete for facility in self.facilities)
 
 
 def mentions(facility: FacilityFile) -> Iterator[PersonEntry]:

@@ -1,20 +1,22 @@
 """From an inventory's folder to a `Platform`."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from controlplane.model.checks import check
 from controlplane.model.documents import Document, Documents, FacilityDocument, Policies
 from controlplane.model.facility_file import FacilityFile
+from controlplane.model.fast import read_plain
 from controlplane.model.link import link
 from controlplane.model.platform import Platform
 from controlplane.model.platform_file import PlatformFile
 from controlplane.model.policy_files import LimitsFile, QuotasFile, RetentionFile
 from controlplane.model.problems import InventoryError, Place, Problem, suggestion
-from controlplane.model.source import parse, read_text
+from controlplane.model.source import LazySource, parse, read_text
 from controlplane.model.types import FileModel
-from controlplane.model.validate import validate
+from controlplane.model.validate import validate, without_mistakes
 
 PLATFORM_FILE = "platform.yml"
 FACILITIES = "facilities"
@@ -57,7 +59,8 @@ def _read(path: Path, problems: list[Problem]) -> Documents:
             )
         elif document := _document(FacilityFile, file, problems):
             facilities.append(document)
-    return Documents(platform, facilities, _read_policies(path / POLICIES, problems))
+    policies = _read_policies(path / POLICIES, problems)
+    return Documents(platform, facilities, policies, all_read=not problems)
 
 
 def _read_policies(folder: Path, problems: list[Problem]) -> Policies:
@@ -65,11 +68,13 @@ def _read_policies(folder: Path, problems: list[Problem]) -> Policies:
         if file.name not in POLICY_FILES or not file.is_file():
             known = suggestion(file.name, POLICY_FILES, noun="known files")
             problems.append(Problem(Place(str(file)), f"this is no file of policies; {known}"))
-    return Policies(
+    before = len(problems)
+    policies = Policies(
         quotas=_policy(QuotasFile, folder / "quotas.yml", problems),
         limits=_policy(LimitsFile, folder / "limits.yml", problems),
         retention=_policy(RetentionFile, folder / "retention.yml", problems),
     )
+    return replace(policies, complete=len(problems) == before)
 
 
 def _files(folder: Path) -> Iterable[Path]:
@@ -83,7 +88,12 @@ def _policy(model: type[Model], file: Path, problems: list[Problem]) -> Document
 
 
 def _document(model: type[Model], file: Path, problems: list[Problem]) -> Document[Model] | None:
-    text = read_text(file, str(file), problems)
-    source = parse(text, str(file), problems) if text is not None else None
+    shown = str(file)
+    text = read_text(file, shown, problems)
+    if text is None:
+        return None
+    if (plain := read_plain(text)) is not None and (fine := without_mistakes(model, plain)):
+        return Document(fine, LazySource(file, shown), file.stem)
+    source = parse(text, shown, problems)
     data = validate(model, source, problems) if source else None
     return Document(data, source, file.stem) if source and data else None

@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from controlplane.model.problems import Place, Problem, suggestion
-from controlplane.model.source import Source
+from controlplane.model.source import Data, Source
 from controlplane.model.types import TEXT_ERROR, FileModel
 
 Model = TypeVar("Model", bound=FileModel)
@@ -24,6 +24,14 @@ _EXPECTED = {
     "bool_type": "true or false",
     "tuple_type": "a list",
 }
+
+
+def without_mistakes(model: type[Model], data: Data) -> Model | None:
+    """The data as an instance of `model`, or None where anything is wrong with them."""
+    try:
+        return model.model_validate(data)
+    except ValidationError:
+        return None
 
 
 def validate(model: type[Model], source: Source, problems: list[Problem]) -> Model | None:

@@ -1,0 +1,85 @@
+"""What facilities refer to, and what stands on their buffer servers and clusters."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from controlplane.model.checks.paths import Folders
+from controlplane.model.checks.spots import Spot, at
+from controlplane.model.documents import Document, Documents, FacilityDocument, PlatformDocument
+from controlplane.model.problems import Problem
+
+
+def check(documents: Documents) -> Iterator[Problem]:
+    """What is wrong with the references of facilities."""
+    mounts: dict[tuple[str, str], Spot] = {}
+    for facility in documents.facilities:
+        if documents.platform:
+            yield from _references(documents.platform, facility)
+        yield from _instruments(facility)
+        yield from _omero(facility)
+        for index, mount in enumerate(facility.data.hpc_mounts):
+            spot = at(facility, "hpc_mounts", index, "path")
+            if earlier := mounts.get((mount.host, mount.path)):
+                yield spot.problem(
+                    f"the folder {mount.path} of the host {mount.host!r} is already mounted at {earlier}"
+                )
+            mounts.setdefault((mount.host, mount.path), spot)
+
+
+def _references(platform: PlatformDocument, facility: FacilityDocument) -> Iterator[Problem]:
+    data, known = facility.data, platform.data
+    yield from _reference(
+        platform, at(facility, "data_centre"), "data centre", data.data_centre, known.data_centres
+    )
+    yield from _reference(platform, at(facility, "zone"), "zone", data.zone, known.zones)
+    for index, mount in enumerate(data.hpc_mounts):
+        yield from _reference(
+            platform, at(facility, "hpc_mounts", index, "host"), "host", mount.host, known.hosts
+        )
+    if data.omero:
+        yield from _reference(platform, at(facility, "omero", "host"), "host", data.omero.host, known.hosts)
+    if known.identity or not platform.complete:
+        return
+    for index, team in enumerate(data.teams):
+        if team.members_from is not None:
+            yield at(facility, "teams", index, "members_from").problem(
+                "members can come from Authentik only when platform.yml says where it is; add 'identity' "
+                "there, or write the members here as 'members'"
+            )
+
+
+def _reference(
+    platform: Document[Any], spot: Spot, what: str, name: str, known: dict[str, Any]
+) -> Iterator[Problem]:
+    if name not in known and not platform.may_hold(name):
+        yield spot.unknown(what, name, known)
+
+
+def _instruments(facility: FacilityDocument) -> Iterator[Problem]:
+    identifiers: dict[str, Spot] = {}
+    folders = Folders("landing zone")
+    for index, instrument in enumerate(facility.data.instruments):
+        spot = at(facility, "instruments", index, "id")
+        if earlier := identifiers.get(instrument.id):
+            yield spot.problem(f"the instrument {instrument.id!r} is already described at {earlier}")
+        identifiers.setdefault(instrument.id, spot)
+        if instrument.landing_zone is None:
+            continue
+        spot = at(facility, "instruments", index, "landing_zone")
+        if facility.data.buffer is None and facility.complete:
+            yield spot.problem(
+                f"the instrument {instrument.id!r} has a landing zone, but the facility has no buffer server "
+                "to hold it; add 'buffer', or remove 'landing_zone'"
+            )
+        yield from folders.add(instrument.landing_zone, spot, "on this facility's buffer server")
+
+
+def _omero(facility: FacilityDocument) -> Iterator[Problem]:
+    if facility.data.omero or not facility.complete:
+        return
+    for index, team in enumerate(facility.data.teams):
+        if team.omero:
+            yield at(facility, "teams", index, "omero").problem(
+                f"the images of the team {team.id!r} should be shown, but the facility has no OMERO; "
+                "add 'omero' to the facility, or remove it here"
+            )

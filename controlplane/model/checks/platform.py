@@ -1,0 +1,96 @@
+"""Data centres, hosts, zones and their federation."""
+
+from collections.abc import Iterator
+
+from controlplane.model.checks.spots import Spot, at, key
+from controlplane.model.documents import Documents, PlatformDocument
+from controlplane.model.platform_file import ZoneEntry
+from controlplane.model.problems import Problem
+from controlplane.model.source import Key
+
+PROVIDER = "irods_catalog_provider"
+CONSUMER = "irods_catalog_consumer"
+
+
+def check(documents: Documents) -> Iterator[Problem]:
+    """What is wrong in platform.yml."""
+    if platform := documents.platform:
+        yield from _hosts(platform)
+        yield from _servers(platform)
+        for name, zone in platform.data.zones.items():
+            yield from _federation(platform, name, zone)
+
+
+def _hosts(platform: PlatformDocument) -> Iterator[Problem]:
+    known = platform.data.data_centres
+    for name, host in platform.data.hosts.items():
+        if host.data_centre not in known and not platform.may_hold(host.data_centre):
+            yield at(platform, "hosts", name, "data_centre").unknown("data centre", host.data_centre, known)
+        for index, service in enumerate(host.services):
+            if service in host.services[:index]:
+                yield at(platform, "hosts", name, "services", index).problem(
+                    f"the service {service!r} is listed twice"
+                )
+        if {PROVIDER, CONSUMER} <= set(host.services):
+            yield at(platform, "hosts", name, "services").problem(
+                f"a host is either {PROVIDER} or {CONSUMER}, not both"
+            )
+
+
+def _servers(platform: PlatformDocument) -> Iterator[Problem]:
+    """Every iRODS server is in exactly one zone, in the part that its service says."""
+    hosts = platform.data.hosts
+    served: dict[str, Spot] = {}
+    for zone_name, zone in platform.data.zones.items():
+        servers: list[tuple[str, str, tuple[Key, ...]]] = [
+            (zone.catalog_provider, PROVIDER, ("catalog_provider",)),
+            *(
+                (host, CONSUMER, ("catalog_consumers", index))
+                for index, host in enumerate(zone.catalog_consumers)
+            ),
+        ]
+        for host, service, route in servers:
+            spot = at(platform, "zones", zone_name, *route)
+            if host not in hosts:
+                if not platform.may_hold(host):
+                    yield spot.unknown("host", host, hosts)
+            elif service not in hosts[host].services and platform.complete:
+                yield spot.problem(
+                    f"the host {host!r} does not have the service {service}; "
+                    f"add it at {at(platform, 'hosts', host)}"
+                )
+            if host in served:
+                yield spot.problem(f"the host {host!r} already serves the zone named at {served[host]}")
+            served.setdefault(host, spot)
+    for name, entry in hosts.items():
+        if name not in served and {PROVIDER, CONSUMER} & set(entry.services) and platform.complete:
+            yield at(platform, "hosts", name, "services").problem(
+                f"the host {name!r} is an iRODS server, but no zone names it under 'zones'"
+            )
+
+
+def _federation(platform: PlatformDocument, name: str, zone: ZoneEntry) -> Iterator[Problem]:
+    zones = platform.data.zones
+    for index, other in enumerate(zone.federation):
+        spot = at(platform, "zones", name, "federation", index)
+        if other == name:
+            yield spot.problem(f"the zone {name!r} cannot be federated with itself")
+        elif other in zone.federation[:index]:
+            yield spot.problem(f"the zone {other!r} is listed twice")
+        elif other not in zones:
+            if not platform.may_hold(other):
+                others = [known for known in zones if known != name]
+                yield spot.unknown("zone", other, others, noun="this platform's other zones")
+        elif name not in zones[other].federation and platform.complete:
+            yield spot.problem(
+                f"the federation of {name} with {other} is one-sided; "
+                f"name {name} under 'federation' of {other} too, at {key(platform, 'zones', other)}"
+            )
+    for other in zone.remote_zones:
+        spot = key(platform, "zones", name, "remote_zones", other)
+        if other == name:
+            yield spot.problem(f"the remote zone {other!r} has the name of the zone itself")
+        elif other in zones:
+            yield spot.problem(
+                f"the zone {other!r} is one of this platform; name it under 'federation', not 'remote_zones'"
+            )
