@@ -31,7 +31,7 @@ def check(documents: Documents) -> Iterator[Problem]:
                         "remove the rule or the team"
                     )
         if earlier := seen.get((rule.facility, rule.team)):
-            team = f"the team {rule.team!r} of " if rule.team else ""
+            part = f"the team {rule.team!r} of " if rule.team else ""
             yield spot.problem(
                 f"there is already a rule for {team}the facility {rule.facility!r} at {earlier}"
             )
