@@ -1,10 +1,18 @@
-"""A small inventory that tests change."""
+"""A small inventory that tests change, and databases of a PostgreSQL server."""
 
+import os
+import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from inventory_editing import Edit
+from postgresql_cluster import binaries, cluster
+from store_site import Site
+
+from controlplane.model.secrets import Secret
 
 SANDBOX = Path(__file__).parents[3] / "inventories" / "sandbox"
 
@@ -31,3 +39,36 @@ def edit(inventory: Path) -> Edit:
         path.write_text(text.replace(old, new, 1), "utf-8")
 
     return replace
+
+
+@pytest.fixture(scope="session")
+def postgresql_socket() -> Iterator[Path]:
+    """The folder of the socket of a PostgreSQL server that lives as long as the tests."""
+    programs = binaries()
+    if programs is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI must test with PostgreSQL, and its programs are not in /usr/lib/postgresql")
+        pytest.skip("PostgreSQL's programs are not in /usr/lib/postgresql")
+    with cluster(programs) as folder:
+        yield folder
+
+
+@pytest.fixture
+def postgresql_url(postgresql_socket: Path) -> Iterator[str]:
+    """The URL of an empty database, as an inventory names it; it is dropped after the test."""
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(
+        host=str(postgresql_socket), user="tester", dbname="postgres", autocommit=True
+    ) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        yield f"postgresql://tester:not-needed@/{name}?host={postgresql_socket}"
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def site(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """What a platform says of its store: one test with each database."""
+    if request.param == "sqlite":
+        return Site(tmp_path / "state")
+    monkeypatch.setenv("TEST_STORE", request.getfixturevalue("postgresql_url"))
+    return Site(tmp_path / "state", Secret.from_environment("TEST_STORE"))
