@@ -32,7 +32,5 @@ def check(documents: Documents) -> Iterator[Problem]:
                     )
         if earlier := seen.get((rule.facility, rule.team)):
             part = f"the team {rule.team!r} of " if rule.team else ""
-            yield spot.problem(
-                f"there is already a rule for {team}the facility {rule.facility!r} at {earlier}"
-            )
+            yield spot.problem(f"there is already a rule for {part}{rule.facility!r} at {earlier}")
         seen.setdefault((rule.facility, rule.team), spot)
