@@ -12,13 +12,14 @@ from controlplane.model.documents import Document, Documents, FacilityDocument, 
 from controlplane.model.facility_file import FacilityFile
 from controlplane.model.fast import read_plain
 from controlplane.model.link import link
+from controlplane.model.partial import what_is_left
 from controlplane.model.platform import Platform
 from controlplane.model.platform_file import PlatformFile
 from controlplane.model.policy_files import LimitsFile, QuotasFile, RetentionFile
 from controlplane.model.problems import InventoryError, Place, Problem, suggestion
 from controlplane.model.source import LazySource, parse, read_text
 from controlplane.model.types import FileModel
-from controlplane.model.validate import validate, without_mistakes
+from controlplane.model.validate import mistakes, without_mistakes
 
 PLATFORM_FILE = "platform.yml"
 FACILITIES = "facilities"
@@ -47,7 +48,7 @@ def load_platform(path: Path) -> Platform:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """No search for cyclic garbage: with a million people, all of them alive, it takes as long as the reading."""
+    """No search for cyclic garbage, which with a million people alive takes as long as the reading."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -109,6 +110,14 @@ def _document(model: type[Model], file: Path, problems: list[Problem]) -> Docume
         return None
     if (plain := read_plain(text)) is not None and (fine := without_mistakes(model, plain)):
         return Document(fine, LazySource(file, shown), file.stem)
-    source = parse(text, shown, problems)
-    data = validate(model, source, problems) if source else None
-    return Document(data, source, file.stem) if source and data else None
+    found: list[Problem] = []
+    source = parse(text, shown, found)
+    if source:
+        # What the parser did not understand is nothing to the model, which need not be said as well.
+        told = {problem.place for problem in found}
+        found.extend(problem for problem in mistakes(model, source) if problem.place not in told)
+    problems.extend(found)
+    if source and not found and (fine := without_mistakes(model, source.data)):
+        return Document(fine, source, file.stem)
+    left = what_is_left(model, source) if source else None
+    return Document(left.data, left.source, file.stem, left.dropped) if left else None

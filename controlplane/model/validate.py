@@ -1,7 +1,7 @@
 """One file against its model, with messages for people."""
 
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import ValidationError
@@ -34,14 +34,13 @@ def without_mistakes(model: type[Model], data: Data) -> Model | None:
         return None
 
 
-def validate(model: type[Model], source: Source, problems: list[Problem]) -> Model | None:
-    """The file as an instance of `model`, or None after adding all its problems."""
+def mistakes(model: type[FileModel], source: Source) -> Iterator[Problem]:
+    """Everything that makes a file's data no instance of `model`."""
     try:
-        return model.model_validate(source.data)
+        model.model_validate(source.data)
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        problems.extend(_problem(model, source, detail) for detail in details)
-        return None
+        for detail in error.errors(include_url=False):
+            yield _problem(model, source, detail)
 
 
 def _problem(model: type[FileModel], source: Source, detail: ErrorDetails) -> Problem:
@@ -50,7 +49,7 @@ def _problem(model: type[FileModel], source: Source, detail: ErrorDetails) -> Pr
     parent, name = route[:-1], str(route[-1]) if route else ""
     subject = "this key" if is_key else _subject(route)
     kind = detail["type"]
-    around = _model_at(model, parent)
+    around = model_at(model, parent)
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         known = fields_of(around) if around else ()
         return Problem(
@@ -127,7 +126,7 @@ def fields_of(model: type) -> Mapping[str, FieldInfo]:
     return found
 
 
-def _model_at(model: type, route: Iterable[int | str]) -> type | None:
+def model_at(model: type, route: Iterable[int | str]) -> type | None:
     """The model that describes the mapping at `route` of a file."""
     current: Any = model
     for step in route:
