@@ -89,7 +89,7 @@ def new(
     Without a terminal, or with --no-input, nothing is asked: --title, --institution and --city must be given,
     and what may be left out is. Nothing is written before the whole inventory is right with the new file.
     """
-    from controlplane.facility.files import check_text, create_facility, facility_path, new_text
+    from controlplane.facility.files import check_draft, create_facility, facility_path, new_text
     from controlplane.facility.interview import Options, new_facility
 
     cli: Context = context.obj
@@ -114,7 +114,7 @@ def new(
     )
 
     def check(entry: Entry) -> None:
-        check_text(cli.inventory, str(entry["id"]), new_text(cli.inventory, entry))
+        check_draft(cli.inventory, str(entry["id"]), new_text(cli.inventory, entry))
 
     asking = sys.stdin.isatty() and not no_input
     if asking:

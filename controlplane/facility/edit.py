@@ -5,10 +5,11 @@ from typing import cast
 
 from controlplane.errors import BadInputError
 from controlplane.facility.document import Document
-from controlplane.facility.rules import Known, fields_of, locate, name_key, value_of
+from controlplane.facility.rules import Known, locate, name_key, value_of
 from controlplane.model.facility_file import FacilityFile, TeamEntry
 from controlplane.model.problems import suggestion
 from controlplane.model.source import Data
+from controlplane.model.validate import fields_of
 
 _FACILITY_KEYS = tuple(fields_of(FacilityFile))
 _TEAM_KEYS = tuple(fields_of(TeamEntry))

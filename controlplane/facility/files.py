@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import re
 import stat
 import tempfile
 import time
@@ -72,13 +73,39 @@ def create_facility(inventory: Path, facility: str, text: str, *, write: bool = 
     """
     with _locked(inventory):
         path = facility_path(inventory, facility)
-        if os.path.lexists(path):
-            raise BadInputError(f"{path}: there is already a facility {facility!r}; edit it instead")
-        edited = Edited(path, "", text, check_text(inventory, facility, text))
+        edited = Edited(path, "", text, check_new(inventory, facility, text))
         if write:
             path.parent.mkdir(exist_ok=True)
             _replace(path, text)
         return edited
+
+
+def check_new(inventory: Path, facility: str, text: str) -> Platform:
+    """The inventory as it would be with `text` as the file of a new facility.
+
+    Raises BadInputError when there is such a facility, and InventoryError as `check_text`.
+    """
+    path = facility_path(inventory, facility)
+    if os.path.lexists(path):
+        raise BadInputError(f"there is already a facility {facility!r}, in {path}")
+    return check_text(inventory, facility, text)
+
+
+def check_draft(inventory: Path, facility: str, text: str) -> None:
+    """Hold a facility that is being described against the inventory, with messages for who describes it.
+
+    Raises BadInputError with what is wrong, without places in the file that is not there yet.
+    """
+    try:
+        check_new(inventory, facility, text)
+    except InventoryError as error:
+        draft = str(facility_path(inventory, facility))
+        raise BadInputError("\n".join(_about(problem, draft) for problem in error.problems)) from None
+
+
+def _about(problem: Problem, draft: str) -> str:
+    message = re.sub(rf"at {re.escape(draft)}:[0-9]+:[0-9]+", "here", problem.message)
+    return message if problem.place.file == draft else f"{problem.place}: {message}"
 
 
 def check_text(inventory: Path, facility: str, text: str) -> Platform:

@@ -8,8 +8,8 @@ from typing import Protocol, cast
 
 from controlplane.errors import BadInputError
 from controlplane.facility import suggest
-from controlplane.facility.rules import check_field, checked_entry, entry, fields_of, member, person, quota
-from controlplane.model import InventoryError, Platform
+from controlplane.facility.rules import check_field, checked_entry, entry, member, person, quota
+from controlplane.model import Platform
 from controlplane.model.facility_file import (
     BufferEntry,
     FacilityFile,
@@ -21,6 +21,7 @@ from controlplane.model.facility_file import (
 from controlplane.model.platform_file import StorageResourceEntry
 from controlplane.model.problems import suggestion
 from controlplane.model.source import Data
+from controlplane.model.validate import fields_of
 
 Entry = dict[str, Data]
 Take = Callable[[str], None]
@@ -71,7 +72,7 @@ def new_facility(
     """The content of a new facility's file.
 
     What `options` leave open is asked of `somebody`. Without anybody it gets its default, and what may be
-    left out is. `check` holds the facility so far against the whole inventory and raises InventoryError.
+    left out is. `check` holds the facility so far against the whole inventory and raises BadInputError.
 
     Raises BadInputError for an option that is wrong, and one that lists all that are missing.
     """
@@ -212,8 +213,6 @@ class _Interview:
     def _from_option(self, name: str, text: str, take: Take) -> None:
         try:
             take(text.strip())
-        except InventoryError:
-            raise
         except BadInputError as error:
             raise BadInputError(f"{_flag(name)}: {error}") from None
 
@@ -224,9 +223,9 @@ class _Interview:
         if self.somebody and "id" in self.data:
             try:
                 self.check(self.data)
-            except InventoryError as error:
+            except BadInputError:
                 self.data = before
-                raise BadInputError("\n".join(problem.message for problem in error.problems)) from None
+                raise
 
     def _append(self, key: str, value: Data) -> None:
         self._put(key, [*cast(list[Data], self.data.get(key, [])), value])

@@ -1,12 +1,10 @@
 """The model's own rules, one value at a time: for answers, options and parts of a file."""
 
 import json
-import types
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -16,6 +14,8 @@ from controlplane.model.facility_file import FacilityFile, MemberEntry, PersonEn
 from controlplane.model.problems import suggestion
 from controlplane.model.sizes import parse_size
 from controlplane.model.source import Data, Key, Route
+from controlplane.model.types import TEXT_ERROR
+from controlplane.model.validate import fields_of
 
 Known = Mapping[str, Person]
 """Everybody on the platform by user name."""
@@ -23,11 +23,6 @@ Known = Mapping[str, Person]
 _TRUE, _FALSE = ("true", "yes"), ("false", "no")
 _NAMES = ("id", "user", "host")
 """The keys by which an item of a list is told from the others."""
-
-
-def fields_of(kind: Any) -> dict[str, FieldInfo]:  # noqa: ANN401
-    """The fields of a part of the file, by name; empty for what has no parts."""
-    return dict(getattr(kind, "__pydantic_fields__", {}))
 
 
 def check_field(kind: Any, field: str, value: Data) -> None:  # noqa: ANN401
@@ -87,7 +82,7 @@ def member(text: str, known: Known, role: str | None = None) -> dict[str, Data]:
 
     Raises BadInputError for anything else.
     """
-    roles = get_args(bare(fields_of(MemberEntry)["role"].annotation))
+    roles = get_args(_bare(fields_of(MemberEntry)["role"].annotation))
     head, _, last = text.rpartition(",")
     if role is None and last.strip() in roles:
         text, role = head, last.strip()
@@ -123,7 +118,7 @@ def locate(path: str, data: Data) -> tuple[Route, list[str], Any]:
     order: list[str] = []
     steps = path.split(".")
     for position, step in enumerate(steps):
-        current, order = bare(current), []
+        current, order = _bare(current), []
         here = data.get(step) if isinstance(data, dict) else None
         if known := fields_of(current):
             order = list(known)
@@ -143,7 +138,7 @@ def locate(path: str, data: Data) -> tuple[Route, list[str], Any]:
             route, current = (*route, index), _items(current)
         else:
             raise BadInputError(f"{path!r}: {steps[position - 1]!r} has no parts")
-    return route, order, bare(current)
+    return route, order, _bare(current)
 
 
 def value_of(path: str, text: str, kind: Any, known: Known) -> Data:  # noqa: ANN401
@@ -174,28 +169,28 @@ def name_key(kind: Any) -> str:  # noqa: ANN401
     return next(key for key in _NAMES if key in fields_of(kind))
 
 
-def bare(annotation: Any) -> Any:  # noqa: ANN401
+def _bare(annotation: Any) -> Any:  # noqa: ANN401
     """An annotation without `Annotated` and without `| None`."""
-    while True:
-        origin = get_origin(annotation)
-        if origin is Annotated:
-            annotation = get_args(annotation)[0]
-        elif origin in (Union, types.UnionType):
-            annotation = next(part for part in get_args(annotation) if part is not type(None))
-        else:
-            return annotation
+    parts = get_args(annotation)
+    wrapped = get_origin(annotation) is Annotated or type(None) in parts
+    return _bare(parts[0]) if wrapped else annotation
 
 
 def _check(kind: Any, value: Data) -> None:  # noqa: ANN401
     try:
         TypeAdapter(kind).validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        raise BadInputError("; ".join(detail["msg"] for detail in details)) from None
+        # The model's own messages are half a sentence that follows the value.
+        raise BadInputError(
+            "; ".join(
+                f"{detail['input']!r} {detail['msg']}" if detail["type"] == TEXT_ERROR else detail["msg"]
+                for detail in error.errors(include_url=False)
+            )
+        ) from None
 
 
 def _items(kind: Any) -> Any:  # noqa: ANN401
-    return bare(get_args(kind)[0]) if get_origin(kind) is tuple else None
+    return _bare(get_args(kind)[0]) if get_origin(kind) is tuple else None
 
 
 def _name(item: Data) -> str:
