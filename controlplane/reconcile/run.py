@@ -14,7 +14,7 @@ from threading import Event
 from controlplane.errors import BicError
 from controlplane.reconcile.port import ChangeError, Progress, System
 from controlplane.reconcile.schedule import Attempt, Journal, Result, Schedule, Unwritten, unexpected
-from controlplane.state import Change, Conflict, Plan, Scope, State, make_plan, narrow, without
+from controlplane.state import Change, Conflict, Kept, Plan, Scope, State, make_plan, narrow, without
 
 Watch = Callable[[str], Progress]
 """Gives, for what is being done, somebody to tell how far it is."""
@@ -32,6 +32,8 @@ class Outcome:
     observed: State | None = None
     """What was read."""
     error: str = ""
+    refused: str = ""
+    """Why the plan is not applied although there is one."""
 
     @property
     def settled(self) -> bool:
@@ -51,40 +53,50 @@ class Report:
     failed: list[tuple[Change, str]] = field(default_factory=list)
     skipped: list[tuple[Change, str]] = field(default_factory=list)
     """What was not attempted, and why."""
+    conflicts: tuple[Conflict, ...] = ()
+    kept: tuple[Kept, ...] = ()
     seconds: float = 0.0
     error: str = ""
-    """Why the system as a whole could not be prepared for the changes, or cleaned up after them."""
+    """What went wrong with the system as a whole."""
+    refused: bool = False
+    """Whether that was the size of the plan alone."""
 
     @property
     def ok(self) -> bool:
-        """Whether all changes were made."""
-        return not self.failed and not self.skipped and not self.error
+        """Whether the system is as it should be now."""
+        return not (self.failed or self.skipped or self.conflicts or self.error)
 
 
 def plan_all(
     systems: Iterable[System], watch: Watch, *, adopt: bool = False, scope: Scope | None = None
 ) -> list[Outcome]:
-    """Read every system in the scope and plan its changes; all connections are closed afterwards.
-
-    Several systems are read at the same time. Whatever goes wrong with one is its outcome's error.
-    """
+    """Read every system in the scope and plan its changes; all connections are closed afterwards."""
     scope = scope or Scope()
-    chosen = [system for system in systems if scope.has_system(system.id)]
-    with ThreadPoolExecutor(SYSTEMS_AT_ONCE, thread_name_prefix="plan") as pool:
-        return list(pool.map(lambda system: _plan(system, watch, adopt, scope), chosen))
 
-
-def _plan(system: System, watch: Watch, adopt: bool, scope: Scope) -> Outcome:
-    try:
+    def plan(system: System) -> tuple[Plan, State]:
+        desired = system.desired()
         observed = system.observe(watch(f"reading {system.title}"))
-        plan = narrow(make_plan(system.id, system.desired(), observed, adopt=adopt), scope)
-        return Outcome(system, refuse(system, plan), observed)
-    except BicError as error:
-        return Outcome(system, error=str(error))
-    except Exception as error:
-        return Outcome(system, error=unexpected(error))
-    finally:
-        system.close()
+        return narrow(make_plan(system.id, desired, observed, adopt=adopt), scope), observed
+
+    return plan_each([system for system in systems if scope.has_system(system.id)], plan)
+
+
+def plan_each(systems: Iterable[System], plan: Callable[[System], tuple[Plan, State]]) -> list[Outcome]:
+    """Plans, several systems at the same time; what goes wrong with one is its outcome's error."""
+
+    def outcome(system: System) -> Outcome:
+        try:
+            planned, observed = plan(system)
+            return Outcome(system, refuse(system, planned), observed)
+        except BicError as error:
+            return Outcome(system, error=str(error))
+        except Exception as error:
+            return Outcome(system, error=unexpected(error))
+        finally:
+            system.close()
+
+    with ThreadPoolExecutor(SYSTEMS_AT_ONCE, thread_name_prefix="plan") as pool:
+        return list(pool.map(outcome, systems))
 
 
 def refuse(system: System, plan: Plan) -> Plan:
@@ -118,7 +130,7 @@ def apply_plan(
 
     Once `stop` is set no change is begun any more.
     """
-    report = Report(system.title, system.id)
+    report = Report(system.title, system.id, conflicts=plan.conflicts, kept=plan.kept)
     begun = time.monotonic()
     progress = watch(f"changing {system.title}")
     ended = 0

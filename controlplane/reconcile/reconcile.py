@@ -1,0 +1,177 @@
+"""Reconciling under a lock and in the journal: what `bic apply` and the workers do."""
+
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Event
+
+from controlplane.errors import BicError
+from controlplane.model import Limits
+from controlplane.reconcile.limits import breach
+from controlplane.reconcile.port import System
+from controlplane.reconcile.resume import Moved, moved_error, rest
+from controlplane.reconcile.run import (
+    SYSTEMS_AT_ONCE,
+    Outcome,
+    Report,
+    Watch,
+    apply_plan,
+    plan_all,
+    plan_each,
+    refuse,
+)
+from controlplane.reconcile.saved import SavedPlan
+from controlplane.reconcile.schedule import unexpected
+from controlplane.state import Kept, Key, Plan, Scope, State, without
+from controlplane.store import Store, history
+from controlplane.store.journal import RunEnd, RunJournal, RunResult, begin_run
+from controlplane.store.locks import Holder, hold, locks_for
+
+Confirmed = AbstractSet[tuple[str, Key]]
+"""Deletions that may destroy data: systems' identifiers and objects."""
+
+Approve = Callable[[Sequence[Outcome]], Confirmed]
+"""Shows the plans to somebody. Returns the deletions of data that are confirmed; raises to stop it all."""
+
+
+def reconcile(
+    systems: Iterable[System],
+    scope: Scope,
+    *,
+    store: Store,
+    platform: str,
+    actor: str,
+    limits: Limits,
+    watch: Watch,
+    command: str = "bic apply",
+    adopt: bool = False,
+    exceed_limits: bool = False,
+    saved: SavedPlan | None = None,
+    approve: Approve | None = None,
+    wait_for_lock: float = 0.0,
+    tell: Callable[[str], None] = lambda text: None,
+    stop: Event | None = None,
+) -> list[Report]:
+    """Lock → observe → plan → refusals → limits → approval → apply, all of it in the journal.
+
+    With `saved` exactly that plan is applied, or what an earlier run of it left. Without `approve` nothing
+    that destroys data is deleted. `tell` is told what a person who waits should know. Once `stop` is set, by
+    an interruption too, nothing more is begun.
+
+    One report for each system in the scope: one that cannot be read, or whose plan is refused, says so and
+    the others go on. Raises LockedError, StoreError, MovedError, and what `approve` raises.
+    """
+    stop = stop or Event()
+    purpose = command if scope.whole else f"{command} on {scope}"
+    with hold(store.locks, locks_for(scope), purpose, wait_for_lock, tell) as held:
+        holder = Holder.myself(purpose)
+        if saved is None:
+            outcomes = plan_all(systems, watch, adopt=adopt, scope=scope)
+        else:
+            outcomes = plan_rest(systems, saved, store, watch)
+        outcomes = [limited(item, scope, limits, exceed_limits) for item in outcomes]
+        confirmed = approve(outcomes) if approve else frozenset()
+        run = begin_run(
+            store,
+            held,
+            holder,
+            platform=platform,
+            actor=actor,
+            scope=str(scope),
+            plan=saved.id if saved else "",
+        )
+        reports: list[Report] = []
+        try:
+            reports = _at_once(lambda item: _apply(item, confirmed, run, watch, stop), outcomes, stop)
+        finally:
+            # Only a run that was killed has no end.
+            run.end(_end(reports, interrupted=stop.is_set()))
+    return reports
+
+
+def limited(outcome: Outcome, scope: Scope, limits: Limits, exceed: bool) -> Outcome:
+    """The outcome, with an error when its plan is larger than the limits allow."""
+    if exceed or outcome.plan is None or outcome.observed is None:
+        return outcome
+    return replace(outcome, refused=breach(outcome.plan, outcome.observed, scope, limits))
+
+
+def plan_rest(systems: Iterable[System], saved: SavedPlan, store: Store, watch: Watch) -> list[Outcome]:
+    """What is left of a saved plan. Raises MovedError when the world has moved under it."""
+    begun: dict[str, set[Key]] = {}
+    for system, kind, name in history.attempted(store, saved.platform, saved.id):
+        begun.setdefault(system, set()).add(Key(kind, name))
+    plans = {item.id: item for item in saved.systems}
+    moved: list[tuple[str, Moved]] = []
+
+    def plan(system: System) -> tuple[Plan, State]:
+        observed = system.observe(watch(f"reading {system.title}"))
+        left = rest(plans[system.id], observed, saved.scope, begun.get(system.id, set()))
+        moved.extend((system.id, item) for item in left.moved)
+        return left.plan, observed
+
+    outcomes = plan_each([system for system in systems if system.id in plans], plan)
+    if moved:
+        raise moved_error(sorted(moved, key=lambda item: (item[0], item[1].key)))
+    return outcomes
+
+
+def _at_once(apply: Callable[[Outcome], Report], outcomes: Sequence[Outcome], stop: Event) -> list[Report]:
+    """Apply the plans, several systems at the same time; an interruption stops all of them."""
+    with ThreadPoolExecutor(SYSTEMS_AT_ONCE, thread_name_prefix="system") as pool:
+        running = [pool.submit(apply, item) for item in outcomes]
+        while True:
+            try:
+                return [future.result() for future in running]
+            except KeyboardInterrupt:
+                # What has begun is finished, so that the journal tells what became of it.
+                stop.set()
+
+
+def _apply(outcome: Outcome, confirmed: Confirmed, run: RunJournal, watch: Watch, stop: Event) -> Report:
+    system, plan = outcome.system, outcome.plan
+    if plan is None or outcome.refused:
+        return Report(
+            system.title, system.id, error=outcome.error or outcome.refused, refused=bool(outcome.refused)
+        )
+    try:
+        plan = refuse(system, keep_unconfirmed(plan, confirmed))
+    except Exception as error:
+        system.close()
+        text = str(error) if isinstance(error, BicError) else unexpected(error)
+        return Report(system.title, system.id, error=f"nothing was changed: {text}")
+    if not plan.changes:
+        system.close()
+        return Report(system.title, system.id, conflicts=plan.conflicts, kept=plan.kept)
+    return apply_plan(system, plan, watch, run.of(system.id), stop)
+
+
+def keep_unconfirmed(plan: Plan, confirmed: Confirmed) -> Plan:
+    """The plan without deletions of data that nobody confirmed, and without what depends on them."""
+    unconfirmed = [
+        change for change in plan.changes if change.destroys and (plan.system, change.key) not in confirmed
+    ]
+    left, dependents = without(plan, {change.key for change in unconfirmed})
+    reasons = [
+        *((change, f"not confirmed: its deletion would destroy {change.destroys}") for change in unconfirmed),
+        *((change, "the deletion of something that it holds was not confirmed") for change in dependents),
+    ]
+    kept = (Kept(change.key, reason, change.facility, change.team) for change, reason in reasons)
+    return replace(left, kept=(*plan.kept, *kept))
+
+
+def _end(reports: Sequence[Report], *, interrupted: bool) -> RunEnd:
+    done, failed, skipped = (
+        sum(len(getattr(report, part)) for report in reports) for part in ("done", "failed", "skipped")
+    )
+    if interrupted:
+        result = RunResult.INTERRUPTED
+    elif all(report.ok for report in reports):
+        result = RunResult.DONE if done else RunResult.NOTHING
+    elif all(report.ok or report.refused for report in reports):
+        result = RunResult.REFUSED
+    else:
+        result = RunResult.FAILED
+    text = "\n".join(f"{report.id}: {report.error}" for report in reports if report.error)
+    return RunEnd(result, done, failed, skipped, text)
