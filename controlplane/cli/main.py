@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from controlplane.cli import exporter, facility, generate, health, inventory, plan, sandbox
+from controlplane.cli import exporter, facility, generate, health, inventory, plan, sandbox, schema
 from controlplane.cli.context import Context
 from controlplane.errors import EXIT_FAILURE, BicError
 
@@ -23,6 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(inventory.app)
+app.add_typer(schema.app)
 app.add_typer(facility.app, name="facility")
 app.add_typer(generate.app)
 app.add_typer(plan.app)

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from controlplane.model.platform_file import StorageResourceEntry
 from controlplane.model.types import (
+    ONE_KEY,
     AbsolutePath,
     Access,
     Address,
@@ -65,6 +66,8 @@ class QuotaEntry(FileModel):
 
     The last two exclude each other because iRODS 5.0.2 computes wrong results for a group that has both.
     """
+
+    model_config = ONE_KEY
 
     tier: Identifier | None = None
     """One of the tiers in `policies/quotas.yml`."""

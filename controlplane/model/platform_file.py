@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from controlplane.model.secrets import Secret
 from controlplane.model.types import (
+    ONE_KEY,
     AbsolutePath,
     Address,
     DomainName,
@@ -71,6 +72,8 @@ class SandboxEntry(FileModel):
 
 class SecretReference(FileModel):
     """Where a secret is read from when it is needed: exactly one of `file` and `env`."""
+
+    model_config = ONE_KEY
 
     file: FilePath | None = None
     """A file whose text is the secret. `{state_dir}` stands for the folder of generated secrets; a relative

@@ -38,15 +38,20 @@ class InventoryError(BadInputError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+_LISTED = 16
+
+
 def suggestion(word: str, known: Iterable[str], *, noun: str = "known") -> str:
     """The half sentence that helps with a misspelt word: the nearest known one and what is allowed.
 
-    At most twelve known words are listed, so that a message stays readable in a large inventory.
+    At most sixteen known words are listed, so that a message stays readable in a large inventory.
     """
     choices = sorted(known)
     near = get_close_matches(word, choices, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     if not choices:
         return f"{hint}{noun}: none"
-    listed = ", ".join(choices[:12]) + (f" and {len(choices) - 12} more" if len(choices) > 12 else "")
+    listed = ", ".join(choices[:_LISTED]) + (
+        f" and {len(choices) - _LISTED} more" if len(choices) > _LISTED else ""
+    )
     return f"{hint}{noun}: {listed}"

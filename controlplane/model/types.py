@@ -244,3 +244,7 @@ class FileModel(BaseModel):
     """What all parts of the files share: unknown keys are refused, nothing changes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+ONE_KEY = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+"""What JSON Schema says about a part of a file that has exactly one of its keys."""

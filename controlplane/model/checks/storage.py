@@ -20,7 +20,10 @@ def check(documents: Documents) -> Iterator[Problem]:
     zones = {name: storage.names for name, storage in by_zone(documents).items()}
     yield from _names(documents, zones)
     yield from _hosts(documents)
-    for zone in zones.values():
+    known = documents.platform.data.zones if documents.platform else {}
+    for name, zone in zones.items():
+        if name not in known:
+            continue  # An unknown zone is one problem, not one for each of its trees.
         parents: dict[str, str] = {}
         for node in zone.values():
             yield from _children(node, zone, parents)

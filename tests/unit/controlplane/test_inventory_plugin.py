@@ -116,6 +116,6 @@ def test_a_broken_inventory_stops_ansible_with_our_messages(inventory: Path, edi
     edit("facilities/nantes.yml", "zone: bicZone", "zone: bicZome")
     result = ansible_inventory(inventory, "--list")
     assert result.returncode != 0
-    assert "platform.yml:19:40: the address 10.77.0.12 is already used at" in result.stderr
-    assert "facilities/nantes.yml:6:7: there is no zone 'bicZome'; did you mean 'bicZone'?" in result.stderr
+    assert "platform.yml:20:40: the address 10.77.0.12 is already used at" in result.stderr
+    assert "facilities/nantes.yml:7:7: there is no zone 'bicZome'; did you mean 'bicZone'?" in result.stderr
     assert "Traceback" not in result.stderr

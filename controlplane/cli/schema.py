@@ -1,0 +1,56 @@
+"""`bic schema`: JSON Schemas of the inventory's files, for editors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def schema(
+    name: Annotated[
+        str | None, typer.Argument(help="One kind of file: platform, facility, quotas, limits or retention.")
+    ] = None,
+    output_dir: Annotated[
+        Path | None,
+        typer.Option("--output-dir", "-o", help="Write files into this folder, not to the screen."),
+    ] = None,
+) -> None:
+    """Write the JSON Schemas by which editors complete and check the inventory's files.
+
+    A file names its schema in its first line: "# yaml-language-server: $schema=PATH".
+    """
+    from controlplane.errors import BadInputError
+    from controlplane.model.problems import suggestion
+    from controlplane.model.schema import SCHEMAS, schema_file, schema_text
+
+    if name is not None and name not in SCHEMAS:
+        raise BadInputError(f"there is no schema {name!r}; {suggestion(name, SCHEMAS, noun='known')}")
+    if output_dir is None:
+        if name is None:
+            raise BadInputError(
+                f"name a schema ({', '.join(SCHEMAS)}), or a folder for all: --output-dir DIR"
+            )
+        typer.echo(schema_text(name), nl=False)
+        return
+    for each in [name] if name else SCHEMAS:
+        path = output_dir / schema_file(each)
+        _write(path, schema_text(each))
+        typer.echo(path)
+
+
+def _write(path: Path, text: str) -> None:
+    from controlplane.errors import BadInputError
+
+    new = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(text, "utf-8")
+        new.replace(path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise BadInputError(f"{path}: cannot be written: {error.strerror}") from error
