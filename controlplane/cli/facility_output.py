@@ -57,33 +57,28 @@ def report(edited: Edited, facility: str, dry_run: bool) -> None:
 
 
 def show_list(out: Console, facilities: list[dict[str, Any]]) -> None:
-    """One line for each facility; wide terminals also show title, institution and buffer server."""
+    """One line for each facility; wide terminals also show its name and the storage of its own."""
     from rich.markup import escape
 
     from controlplane.cli.output import table
 
     wide = out.width >= WIDE
-    numbers = ("teams", "people", "quota", "capacity") if wide else ("teams", "people", "quota")
-    names = ("facility", "title", "institution", "city") if wide else ("facility", "city")
+    numbers = ("teams", "people", "quota", *(("own storage",) if wide else ()))
     rows = table(
-        *names, "data centre", "zone", *(("buffer server",) if wide else ()), *numbers, right=numbers
+        "facility", *(("name",) if wide else ()), "city", "data centre", "zone", *numbers, right=numbers
     )
     for facility in facilities:
-        people = f"{facility['people']}{'+' if facility['members_from'] else ''}"
-        cells = [
-            *(
-                escape(facility[name])
-                for name in (("id", "title", "institution", "city") if wide else ("id", "city"))
-            ),
+        rows.add_row(
+            facility["id"],
+            *((escape(facility["title"]),) if wide else ()),
+            escape(facility["city"]),
             facility["data_centre"],
             facility["zone"],
-            *((facility["buffer"] or "-",) if wide else ()),
             str(facility["teams"]),
-            people,
-            _quota(facility["quota"]),
+            f"{facility['people']}{'+' if facility['members_from'] else ''}",
+            _size(_sum(facility["quota"])),
             *((_size(facility["capacity"]),) if wide else ()),
-        ]
-        rows.add_row(*cells)
+        )
     out.print(rows)
     if any(facility["members_from"] for facility in facilities):
         out.print("[dim]+ and the members of groups in Authentik[/]")
@@ -94,6 +89,7 @@ def show_facility(out: Console, facts: dict[str, Any]) -> None:
     from rich.markup import escape
 
     out.print(f"[bold]{escape(facts['title'])}[/]  {facts['id']}")
+    groups = sum(team["members_from"] is not None for team in facts["teams"])
     lines = {
         "institution": f"{facts['institution']}, {facts['city']}",
         "data centre": facts["data_centre"],
@@ -101,7 +97,7 @@ def show_facility(out: Console, facts: dict[str, Any]) -> None:
         "quota": _quota(facts["quota"]),
         "OMERO": facts["omero"] or "-",
         "referents": "\n".join(_person(person) for person in facts["referents"]) or "-",
-        "people": f"{facts['people']} named here",
+        "people": f"{facts['people']} named here" + (f", and {groups} groups of Authentik" if groups else ""),
     }
     for name, value in lines.items():
         for number, line in enumerate(value.split("\n")):
@@ -111,7 +107,7 @@ def show_facility(out: Console, facts: dict[str, Any]) -> None:
         "Hosts",
         ("host", "address", "data centre", "for"),
         [
-            [host["fqdn"], host["address"], host["data_centre"], ", ".join(host["for"])]
+            [host["name"], host["address"], host["data_centre"], ", ".join(host["for"])]
             for host in facts["hosts"]
         ],
     )
@@ -133,14 +129,14 @@ def show_facility(out: Console, facts: dict[str, Any]) -> None:
     _section(
         out,
         "Instruments",
-        ("instrument", "title", "modality", "manufacturer", "landing zone"),
+        ("instrument", "name", "modality", "landing zone", "made by"),
         [
             [
                 item["id"],
                 item["title"],
                 item["modality"],
-                item["manufacturer"] or "-",
                 item["landing_zone"] or "-",
+                item["manufacturer"] or "-",
             ]
             for item in facts["instruments"]
         ],
@@ -203,6 +199,13 @@ def _quota(quota: dict[str, Any] | None) -> str:
     if quota["total"] is not None:
         return _size(quota["total"])
     return ", ".join(f"{_size(limit)} on {name}" for name, limit in quota["storage_resources"].items())
+
+
+def _sum(quota: dict[str, Any] | None) -> int | None:
+    if quota is None:
+        return None
+    total: int | None = quota["total"]
+    return sum(quota["storage_resources"].values()) if total is None else total
 
 
 def _size(size: int | None) -> str:

@@ -15,11 +15,13 @@ from controlplane.errors import BadInputError, BicError
 from controlplane.facility.text import mapping_lines
 from controlplane.model import InventoryError, Platform, Problem, load_platform
 from controlplane.model.problems import suggestion
+from controlplane.model.schema import schema_file
 from controlplane.model.source import Data
 
 FACILITIES = "facilities"
 PLATFORM_FILE = "platform.yml"
 POLICIES = "policies"
+_MODELINE = "# yaml-language-server: $schema"
 LOCK_PATIENCE = 30.0
 """Seconds to wait for another edit of the same inventory; an edit takes a second or two."""
 LOCK_PAUSE = 0.05
@@ -140,12 +142,14 @@ def new_text(inventory: Path, entry: Mapping[str, Data]) -> str:
 
 
 def _modeline(inventory: Path) -> str | None:
-    """The line as the other facilities' files have it."""
-    for path in sorted((inventory / FACILITIES).glob("*.yml")):
-        first = _read(path).partition("\n")[0].rstrip()
-        if first.startswith("# yaml-language-server:"):
-            return first
-    return None
+    """The line by which editors find the schema: beside that which platform.yml names, if it does."""
+    first = _read(inventory / PLATFORM_FILE).partition("\n")[0].rstrip()
+    head, _, name = first.rpartition("=")
+    if head != _MODELINE or not name.endswith(schema_file("platform")):
+        return None
+    folder = name.removesuffix(schema_file("platform"))
+    up = "" if folder.startswith("/") or ":" in folder else "../"
+    return f"{head}={up}{folder}{schema_file('facility')}"
 
 
 def _moved(problem: Problem, old: str, new: str) -> Problem:

@@ -12,8 +12,8 @@ from ruamel.yaml import YAML
 
 from controlplane.model.source import Data
 
-WIDTH = 110
-"""Columns that a line of its own may have."""
+WIDTH = 120
+"""Columns that a line may have before a mapping is written over several."""
 
 _PLAIN = re.compile(r"[\w/]([\w ./@()'\u2019&+-]*[\w./@()'\u2019&+-])?")
 # Plain text in YAML 1.2, but something else to a reader of YAML 1.1.
@@ -50,16 +50,18 @@ def entry_lines(key: str, value: Data, indent: int) -> list[str]:
     """The lines of one key of a block mapping, its list or mapping below it."""
     head = " " * indent + f"{scalar(key)}:"
     if isinstance(value, list) and value and not _fits_as_words(head, value):
-        return [head, *(line for item in value for line in item_lines(item, indent + 2))]
+        # Items of one list look alike.
+        alike = all(_on_one_line(item, indent + 2) for item in value)
+        return [head, *(line for item in value for line in item_lines(item, indent + 2, one_line=alike))]
     if isinstance(value, dict) and value and not _fits(head, value):
         return [head, *mapping_lines(value, indent + 2)]
     return [f"{head} {flow(value)}"]
 
 
-def item_lines(value: Data, indent: int) -> list[str]:
-    """The lines of one item of a block list whose dashes stand in column `indent`."""
+def item_lines(value: Data, indent: int, *, one_line: bool = True) -> list[str]:
+    """The lines of one item of a block list whose dashes stand in column `indent`; one line where it fits."""
     head = " " * indent + "-"
-    if isinstance(value, dict) and value and not _fits(head, value):
+    if isinstance(value, dict) and value and not (one_line and _on_one_line(value, indent)):
         lines = mapping_lines(value, indent + 2)
         return [f"{head} {lines[0].lstrip()}", *lines[1:]]
     return [f"{head} {flow(value)}"]
@@ -71,6 +73,10 @@ def _is_plain(value: str) -> bool:
     if _AMBIGUOUS.fullmatch(value) and not _ADDRESS.fullmatch(value):
         return False
     return bool(YAML(typ="safe", pure=True).compose(value).tag == _TEXT_TAG)
+
+
+def _on_one_line(item: Data, indent: int) -> bool:
+    return not isinstance(item, dict) or _fits(" " * indent + "-", item)
 
 
 def _fits(head: str, value: Mapping[str, Data]) -> bool:
