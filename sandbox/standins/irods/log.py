@@ -77,7 +77,15 @@ class Log:
         """
         if self._calls is None:
             return
-        line = {"time": _now(), "api_number": number, "api_name": name, "user": user, "result": result}
+        line = {
+            "time": _now(),
+            # Each connection has a thread of its own.
+            "connection": threading.get_native_id(),
+            "api_number": number,
+            "api_name": name,
+            "user": user,
+            "result": result,
+        }
         if arguments:
             line["arguments"] = list(arguments)
         with self._lock:
