@@ -58,7 +58,7 @@ def test_every_command_refuses_a_broken_inventory(inventory: Path, edit: Edit, c
     assert result.returncode == 2
     assert result.stdout == ""
     assert result.stderr == (
-        f"{inventory}/facilities/nantes.yml:5:14: there is no data centre 'dc9'; "
+        f"{inventory}/facilities/nantes.yml:6:14: there is no data centre 'dc9'; "
         "did you mean 'dc2'? known: dc1, dc2\n"
     )
 
