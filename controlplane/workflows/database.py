@@ -6,23 +6,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import URL, Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError
-
-from controlplane.errors import BadInputError
+from sqlalchemy import URL, Engine, create_engine
 
 if TYPE_CHECKING:
     from controlplane.model import Platform
+    from controlplane.store import Store
 
 SCHEMA = "workflows"
 """The engine's schema in PostgreSQL, beside the store's tables."""
 
 FILE = "workflows.sqlite"
-"""The engine's file in the state folder, where the platform names no database. Not the store's own file:
-each has one writer at a time, and neither should wait for the other."""
+"""The engine's file beside a store in SQLite. Not the store's own: each has one writer at a time, and neither
+should wait for the other."""
 
 CONNECTIONS = 10
-"""The most connections that one process opens to PostgreSQL for its queue and worker together."""
+"""The most connections to PostgreSQL that a queue opens, and a worker."""
 
 UNREACHABLE = 15
 """Seconds without an answer after which a connection to PostgreSQL is given up. Less than `lease.TIMEOUT`: a
@@ -40,38 +38,13 @@ class Database:
     """The SQLite file; None with PostgreSQL."""
 
     @classmethod
-    def of(cls, platform: "Platform") -> "Database":
-        """The database of a platform.
-
-        Raises SecretError when its URL cannot be read, BadInputError when it is of neither kind.
-        """
+    def beside(cls, store: "Store", platform: "Platform") -> "Database":
+        """The engine's database next to a platform's store."""
         application = f"bic-{platform.name}"
-        if platform.store is None:
-            return cls.sqlite(application, platform.state_dir)
-        return cls.named(application, platform.store.reveal())
-
-    @classmethod
-    def sqlite(cls, application: str, folder: Path) -> "Database":
-        """The embedded database in a folder."""
-        file = folder / FILE
-        return cls(application, URL.create("sqlite", database=str(file)), file)
-
-    @classmethod
-    def named(cls, application: str, text: str) -> "Database":
-        """The database that a URL names."""
-        try:
-            url = make_url(text)
-        except ArgumentError as error:
-            # Its text may be a password in the wrong place: it is not repeated.
-            raise BadInputError("the database's URL is not a URL such as postgresql://host/name") from error
-        kind = url.get_backend_name()
-        if kind == "sqlite" and url.database:
-            return cls.sqlite(application, Path(url.database).parent)
-        if kind != "postgresql" or not url.database:
-            raise BadInputError(
-                f"the database's URL is of {kind}; it must name a PostgreSQL or SQLite database"
-            )
-        return cls(application, url.set(drivername="postgresql+psycopg"), None)
+        if store.url.get_backend_name() == "sqlite":
+            file = Path(str(store.url.database)).with_name(FILE)
+            return cls(application, URL.create("sqlite", database=str(file)), file)
+        return cls(application, store.url, None)
 
     def prepare(self) -> None:
         """Create the SQLite file, for its owner alone, in the mode that lets all read while one writes.

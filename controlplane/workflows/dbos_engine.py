@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import cast
+from typing import Self, cast
 from uuid import uuid4
 
 from dbos import (
@@ -38,7 +38,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from controlplane.errors import BadInputError, BicError
 from controlplane.workflows.database import SCHEMA, Database
 from controlplane.workflows.lease import FileLease, Lost, PostgresLease, living
-from controlplane.workflows.port import Job, Json, Status, StepError, Ticket, Workflow
+from controlplane.workflows.port import Interrupted, Job, Json, Status, StepError, Ticket, Workflow
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class DbosQueue:
         _quiet()
         self._database = database
         self._engine: Engine | None = None
-        with _usable():
+        with _usable(self._database):
             database.prepare()
             if database.file is None:
                 self._engine = database.engine(f"{database.application} queue")
@@ -107,7 +107,7 @@ class DbosQueue:
             "deduplication_id": f"{VERSION}/{workflow}/{key}",
             "duplication_policy": "return-existing",
         }
-        with _usable():
+        with _usable(self._database):
             id = self._client.enqueue(options, argument).get_workflow_id()
         return Ticket(id, new=id == options["workflow_id"])
 
@@ -115,13 +115,13 @@ class DbosQueue:
         """What the database has on these runs."""
         if not (wanted := list(ids)):
             return {}
-        with _usable():
+        with _usable(self._database):
             found = self._client.list_workflows(workflow_ids=wanted, load_input=False)
         return {status.workflow_id: _job(status) for status in found}
 
     def signal(self, id: str, name: str, value: Json, *, once: str = "") -> None:
         """Leave the signal in the database, where the run finds it."""
-        with _usable():
+        with _usable(self._database):
             try:
                 self._client.send(id, {"value": value}, topic=name, idempotency_key=once or None)
             except dbos_errors.DBOSNonExistentWorkflowError as error:
@@ -131,14 +131,14 @@ class DbosQueue:
         """Those that hold a lease; beside an embedded database nobody else needs to know of it."""
         if self._engine is None:
             return []
-        with _usable():
+        with _usable(self._database):
             return living(self._database, self._engine)
 
     def forget(self, age: timedelta) -> None:
         """Delete runs that ended, with their steps and results."""
         ended = [name for name, status in STATUSES.items() if status.ended]
         before = (datetime.now(UTC) - age).isoformat()
-        with _usable():
+        with _usable(self._database):
             old = self._client.list_workflows(
                 status=ended, completed_before=before, load_input=False, load_output=False
             )
@@ -150,6 +150,12 @@ class DbosQueue:
         self._client.destroy()
         if self._engine is not None:
             self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class DbosWorker:
@@ -173,8 +179,8 @@ class DbosWorker:
         self._workflows = workflows
         self._name = name if database.file is None else EMBEDDED_WORKER
         self._concurrency = concurrency
-        self._gate = _Gate()
         self._stopping = threading.Event()
+        self._gate = _Gate()
         self._engine: Engine | None = None
         self._lease = FileLease(database.file) if database.file else PostgresLease(database, self._name, lost)
         self._watchdog: threading.Thread | None = None
@@ -183,7 +189,7 @@ class DbosWorker:
     def start(self) -> None:
         """Take the name, start DBOS, and look after the others' work."""
         _quiet()
-        with _usable():
+        with _usable(self._database):
             self._database.prepare()
             self._lease.acquire()
             try:
@@ -236,7 +242,7 @@ class DbosWorker:
         DBOS.launch()
 
     def _body(self, name: str, workflow: Workflow) -> Callable[[Json], Json]:
-        run = _DbosRun(self._gate)
+        run = _DbosRun(self._gate, self._stopping)
 
         def body(argument: Json) -> Json:
             try:
@@ -269,8 +275,9 @@ class DbosWorker:
 class _DbosRun:
     """`port.Run` within a workflow of DBOS, which finds the run by the thread."""
 
-    def __init__(self, gate: "_Gate") -> None:
+    def __init__(self, gate: "_Gate", stopping: threading.Event) -> None:
         self._gate = gate
+        self.stopping = stopping
 
     def run_step(self, name: str, step: Callable[[], Json]) -> Json:
         def told() -> Json:
@@ -298,13 +305,6 @@ class _DbosRun:
         return message["value"] if message else None
 
 
-class _StoppedError(BaseException):
-    """Ends a workflow's thread while its worker stops.
-
-    Not an Exception, so that neither the workflow's code nor DBOS takes it for the workflow's failure.
-    """
-
-
 class _Gate:
     """Lets steps begin until it is closed."""
 
@@ -316,7 +316,7 @@ class _Gate:
     def __enter__(self) -> None:
         with self._change:
             if self._closed:
-                raise _StoppedError
+                raise Interrupted
             self._inside += 1
 
     def __exit__(
@@ -390,11 +390,14 @@ def _reason(error: Exception) -> str:
 
 
 @contextmanager
-def _usable() -> Iterator[None]:
+def _usable(database: Database) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, dbos_errors.DBOSException) as error:
-        raise QueueError(f"the queue's database cannot be used: {_reason(error)}") from error
+        reason = _reason(error)
+        if database.url.password:
+            reason = reason.replace(str(database.url.password), "***")
+        raise QueueError(f"the queue's database cannot be used: {reason}") from error
 
 
 class _OneLine(logging.Filter):

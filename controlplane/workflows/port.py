@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from threading import Event
+from typing import Protocol, Self, TypeAlias
 
 from controlplane.errors import BicError
 
@@ -25,8 +26,19 @@ class StepError(BicError):
     """A step that failed, in words: the same ones when the workflow is resumed."""
 
 
+class Interrupted(BaseException):
+    """A step that ends before its end because its worker stops; it is run again, on another worker or later.
+
+    Not an Exception, so that nothing between takes it for a failure.
+    """
+
+
 class Run(Protocol):
     """One run of a workflow, as its code sees it."""
+
+    @property
+    def stopping(self) -> Event:
+        """Set when the worker is asked to stop. A long step looks at it and raises Interrupted."""
 
     def run_step(self, name: str, step: Callable[[], Json]) -> Json:
         """The result of `step`, which ends once, and is kept under its position and `name`.
@@ -111,7 +123,11 @@ class Queue(Protocol):
         """Delete what is known of runs that ended longer ago than `age`."""
 
     def close(self) -> None:
-        """Leave no connection open."""
+        """Leave no connection open; leaving a `with` block does so too."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
 
 class Worker(Protocol):
@@ -124,7 +140,7 @@ class Worker(Protocol):
         """
 
     def stop(self) -> None:
-        """Begin no further step, wait for those in flight, and leave the rest to other workers."""
+        """Begin no further step, wait for those in flight to end, and leave the rest to other workers."""
 
 
 class WorkerNameTakenError(BicError):

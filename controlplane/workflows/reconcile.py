@@ -1,0 +1,168 @@
+"""The workflow that brings one facility to what the inventory wants, on whichever worker takes it.
+
+It confirms nothing: a plan above the safety limits, and deletions that would destroy data, are left undone
+and reported as refused, for a person to look at with `bic apply`.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, cast
+
+from controlplane.errors import BicError
+from controlplane.model import Platform, load_platform
+from controlplane.reconcile.reconcile import Confirmed, reconcile
+from controlplane.reconcile.run import Outcome, Report
+from controlplane.state import Scope
+from controlplane.store import Store
+from controlplane.store.errors import LockedError
+from controlplane.systems import contributions
+from controlplane.workflows.port import Interrupted, Json, Run, StepError
+
+log = logging.getLogger(__name__)
+
+NAME = "reconcile"
+"""The workflow's name. Its argument: `{"facility": <id>, "actor": <who asked for it>}`."""
+
+LOCK_PAUSE = 10.0
+"""Seconds until a facility that somebody else works on is tried again."""
+
+LOCK_TRIES = 60
+"""Attempts before the workflow fails because somebody else still works on the facility."""
+
+REASONS = 5
+"""Reasons that are kept of each system; the journal has all of them."""
+
+
+class Result(StrEnum):
+    """What became of a facility in one system, the worst last."""
+
+    UNCHANGED = "unchanged"
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class Inventory:
+    """An inventory that is read again when one of its files has changed."""
+
+    def __init__(self, folder: Path) -> None:
+        """Know the folder; nothing is read yet."""
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._seen: list[tuple[str, int, int]] | None = None
+        self._platform: Platform | None = None
+
+    def load(self) -> Platform:
+        """The platform as the files are now. Raises InventoryError."""
+        with self._lock:
+            # Before reading: what changes meanwhile is read next time.
+            now = [
+                (str(path), info.st_mtime_ns, info.st_size)
+                for path in sorted(self._folder.rglob("*.yml"))
+                if (info := path.stat())
+            ]
+            if self._platform is None or now != self._seen:
+                self._platform, self._seen = load_platform(self._folder), now
+            return self._platform
+
+
+class FacilityReconcile:
+    """The workflow, with what a worker has: an inventory and a store."""
+
+    def __init__(self, inventory: Inventory, store: Store) -> None:
+        """Know both."""
+        self._inventory = inventory
+        self._store = store
+
+    def __call__(self, run: Run, argument: Json) -> Json:
+        """Reconcile the facility; wait while somebody else does."""
+        wanted = cast("dict[str, str]", argument)
+        facility, actor = wanted["facility"], wanted["actor"]
+        for _ in range(LOCK_TRIES):
+            result = cast("dict[str, Json]", run.run_step(NAME, lambda: self._step(run, facility, actor)))
+            if "systems" in result:
+                return result
+            run.sleep(LOCK_PAUSE)
+        raise StepError(str(result["locked"]))
+
+    def _step(self, run: Run, facility: str, actor: str) -> Json:
+        log.info("%s: begun for %s", facility, actor)
+        begun = time.monotonic()
+        platform = self._inventory.load()
+        if facility not in platform.facilities:
+            raise BicError(f"facility {facility} is not in this worker's inventory")
+        refused: dict[str, list[str]] = {}
+        try:
+            reports = reconcile(
+                contributions(platform, "system", "systems"),
+                Scope(facilities=frozenset({facility})),
+                store=self._store,
+                platform=platform.name,
+                actor=actor,
+                limits=platform.limits,
+                watch=lambda label: lambda done, total: None,
+                command="bic dispatch",
+                approve=lambda outcomes: _confirm_nothing(outcomes, refused),
+                tell=log.info,
+                stop=run.stopping,
+            )
+        except LockedError as error:
+            log.info("%s: %s", facility, error)
+            return {"locked": str(error)}
+        if run.stopping.is_set() and not all(report.ok for report in reports):
+            log.info("%s: interrupted; it is done again", facility)
+            raise Interrupted
+        systems = [_summary(report, refused.get(report.id, [])) for report in reports]
+        seconds = round(time.monotonic() - begun, 1)
+        changed = sum(item["changed"] for item in systems)
+        log.info("%s: %s, %d changes, %.1f s", facility, worst(systems), changed, seconds)
+        return {"facility": facility, "systems": systems, "seconds": seconds}
+
+
+def worst(systems: Sequence[Mapping[str, Any]]) -> Result:
+    """The worst result among systems; unchanged when there is none."""
+    order = list(Result)
+    return max((Result(item["result"]) for item in systems), key=order.index, default=Result.UNCHANGED)
+
+
+def _confirm_nothing(outcomes: Sequence[Outcome], refused: dict[str, list[str]]) -> Confirmed:
+    """Note, by system, what a person would have to confirm."""
+    for outcome in outcomes:
+        reasons = [outcome.refused] if outcome.refused else []
+        if outcome.plan and not reasons:
+            reasons = [
+                f"{change.key}: its deletion would destroy {change.destroys}"
+                for change in outcome.plan.changes
+                if change.destroys
+            ]
+        if reasons:
+            refused[outcome.system.id] = reasons
+    return frozenset()
+
+
+def _summary(report: Report, refused: Sequence[str]) -> dict[str, Any]:
+    """What is kept of a report: counts, and the first of the reasons why something was not done."""
+    problems = [] if report.error in refused else [report.error] * bool(report.error)
+    problems += [f"{change.key}: {reason}" for change, reason in (*report.failed, *report.skipped)]
+    problems += [f"{conflict.key}: {conflict.reason}" for conflict in report.conflicts]
+    if problems:
+        result = Result.FAILED
+    elif refused:
+        result = Result.REFUSED
+    else:
+        result = Result.DONE if report.done else Result.UNCHANGED
+    reasons = [*refused, *problems]
+    return {
+        "system": report.id,
+        "title": report.system,
+        "result": result.value,
+        "changed": len(report.done),
+        "failed": len(report.failed),
+        "skipped": len(report.skipped),
+        "reasons": reasons[:REASONS],
+        "more_reasons": max(0, len(reasons) - REASONS),
+    }
