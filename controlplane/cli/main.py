@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from controlplane.cli import exporter, facility, generate, health, inventory, plan, sandbox, schema, worker
+from controlplane.cli import (
+    drift,
+    exporter,
+    facility,
+    generate,
+    health,
+    history,
+    inventory,
+    plan,
+    sandbox,
+    schema,
+    worker,
+)
 from controlplane.cli.context import Context
 from controlplane.errors import EXIT_FAILURE, BicError
 
@@ -27,6 +39,8 @@ app.add_typer(schema.app)
 app.add_typer(facility.app, name="facility")
 app.add_typer(generate.app)
 app.add_typer(plan.app)
+app.add_typer(drift.app)
+app.add_typer(history.app)
 app.add_typer(worker.app)
 app.add_typer(health.app)
 app.add_typer(exporter.app)

@@ -22,3 +22,20 @@ def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return made
+
+
+def amount(count: int, noun: str) -> str:
+    """A number of things, such as `1 group` or `1,200 storage resources`; `noun` may have underscores."""
+    word = noun.replace("_", " ")
+    if count != 1:
+        word = f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+    return f"{count:,} {word}"
+
+
+def duration(seconds: float) -> str:
+    """A time for people, such as `3.2 s` or `5 min 20 s`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from controlplane.cli.context import Context
+from controlplane.cli.scope import Facilities, Systems, Teams, chosen_scope
 from controlplane.errors import EXIT_FAILURE, BadInputError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from controlplane.reconcile.run import Outcome, Report
-    from controlplane.state import Change, FieldChange
+    from controlplane.reconcile.port import System
+    from controlplane.reconcile.reconcile import Confirmed
+    from controlplane.reconcile.run import Outcome
+    from controlplane.reconcile.saved import SavedPlan
+    from controlplane.state import Change
 
 EXIT_CHANGES = 2
 """What `bic plan` says when there is something to do."""
@@ -23,32 +26,65 @@ EXIT_CHANGES = 2
 EXIT_INTERRUPTED = 130
 """What shells say of a command that Ctrl-C ended."""
 
-MANY = 6
-"""Names of a set that are shown before only their number is."""
-
 app = typer.Typer()
 
 Adopt = Annotated[
     bool, typer.Option("--adopt", help="Take over objects that exist and do not carry our mark.")
 ]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show every object, however many there are.")]
 
 
 @app.command()
 def plan(
     context: typer.Context,
+    *,
+    system: Systems = None,
+    facility: Facilities = None,
+    team: Teams = None,
     adopt: Adopt = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Save the plan, for bic apply FILE.", metavar="FILE")
+    ] = None,
+    verbose: Verbose = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the plan as JSON.")] = False,
 ) -> None:
     """Show what would be changed. Exit code 0: nothing to do, 2: changes, 1: something cannot be done."""
-    outcomes = _outcomes(context, adopt)
+    from controlplane.cli.progress import watching
+    from controlplane.reconcile.reconcile import limited
+    from controlplane.reconcile.run import plan_all
+    from controlplane.systems import contributions
+
+    cli: Context = context.obj
+    platform = cli.load()
+    systems: list[System] = list(contributions(platform, "system", "systems"))
+    scope = chosen_scope(platform, systems, systems=system, facilities=facility, teams=team)
+    with watching() as watch:
+        outcomes = [
+            limited(item, scope, platform.limits, exceed=False)
+            for item in plan_all(systems, watch, adopt=adopt, scope=scope)
+        ]
+    if output:
+        from datetime import UTC, datetime
+
+        from controlplane.reconcile.saved import saved, write
+        from controlplane.store.locks import account
+
+        now = datetime.now(UTC)
+        write(
+            output,
+            saved(outcomes, platform=platform.name, created=now, author=account(), scope=scope, adopt=adopt),
+        )
     if as_json:
         import json
 
         typer.echo(json.dumps(_document(outcomes), indent=2, ensure_ascii=False))
     else:
         from controlplane.cli.output import console
+        from controlplane.cli.plan_text import show_plans
 
-        _show(console(), outcomes)
+        show_plans(console(), outcomes, verbose=verbose)
+        if output:
+            typer.echo(f"Saved; apply exactly this with: bic apply {output}")
     if any(not item.plan or item.plan.conflicts for item in outcomes):
         raise typer.Exit(EXIT_FAILURE)
     if any(item.plan and item.plan.changes for item in outcomes):
@@ -58,34 +94,147 @@ def plan(
 @app.command()
 def apply(
     context: typer.Context,
+    *,
+    file: Annotated[
+        Path | None, typer.Argument(help="A plan that bic plan -o saved, to apply exactly that.")
+    ] = None,
+    system: Systems = None,
+    facility: Facilities = None,
+    team: Teams = None,
     adopt: Adopt = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask. What destroys data is not covered by this.")
+    ] = False,
+    exceed_limits: Annotated[
+        bool, typer.Option("--exceed-limits", help="Also apply a plan that is larger than the limits allow.")
+    ] = False,
+    destroy_data: Annotated[
+        list[str],
+        typer.Option(
+            "--destroy-data", help="Delete this object and the data in it; repeatable.", metavar="NAME"
+        ),
+    ] = [],  # noqa: B006
+    wait_for_lock: Annotated[
+        float, typer.Option(min=0.0, help="Seconds to wait for another apply to end.", metavar="SECONDS")
+    ] = 0.0,
+    verbose: Verbose = False,
 ) -> None:
     """Show what would be changed, ask, and change it. Exit code 1 when anything could not be done."""
-    from controlplane.cli.output import console
-    from controlplane.cli.progress import watching
-    from controlplane.reconcile.run import apply_plan
+    from threading import Event
 
-    out = console()
-    outcomes = _outcomes(context, adopt)
-    _show(out, outcomes)
-    todo = [item for item in outcomes if item.plan and item.plan.changes]
-    reports: list[Report] = []
-    if todo:
-        if not yes:
-            _ask(sum(len(item.plan.changes) for item in todo if item.plan))
+    from controlplane.cli.output import console
+    from controlplane.cli.plan_text import show_plans, show_reports
+    from controlplane.cli.progress import watching
+    from controlplane.reconcile.reconcile import reconcile
+    from controlplane.store import open_store
+    from controlplane.store.locks import account
+    from controlplane.systems import contributions
+
+    cli: Context = context.obj
+    platform = cli.load()
+    systems: list[System] = list(contributions(platform, "system", "systems"))
+    scope = chosen_scope(platform, systems, systems=system, facilities=facility, teams=team)
+    saved: SavedPlan | None = None
+    if file:
+        if adopt or not scope.whole:
+            raise BadInputError(
+                "the file says what is applied; leave out --adopt, --system, --facility, --team"
+            )
+        saved = _read(file, platform.name, systems)
+        scope = saved.scope
+    out, stop = console(), Event()
+    left_out = saved.left_out if saved else {}
+
+    with watching() as watch, open_store(platform) as store:
+
+        def approve(outcomes: Sequence[Outcome]) -> Confirmed:
+            watch.pause()
+            show_plans(out, outcomes, verbose=verbose)
+            for name, error in left_out.items():
+                typer.echo(f"{name} is not in the saved plan: {error}", err=True)
+            return _approved(outcomes, yes, destroy_data or [])
+
         try:
-            with watching() as watch:
-                reports = [apply_plan(item.system, item.plan, watch) for item in todo if item.plan]
+            reports = reconcile(
+                systems,
+                scope,
+                store=store,
+                platform=platform.name,
+                actor=account(),
+                limits=platform.limits,
+                watch=watch,
+                command=f"bic apply {file}" if file else "bic apply",
+                adopt=adopt,
+                exceed_limits=exceed_limits,
+                saved=saved,
+                approve=approve,
+                wait_for_lock=wait_for_lock,
+                tell=lambda text: typer.echo(text, err=True),
+                stop=stop,
+            )
         except KeyboardInterrupt:
-            typer.echo("Interrupted. What was done stays; run bic apply again for the rest.", err=True)
+            typer.echo("Interrupted. Nothing was changed.", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
-        _show_reports(out, reports)
-    if any(not item.plan or item.plan.conflicts for item in outcomes) or not all(item.ok for item in reports):
+    show_reports(out, reports, verbose=verbose)
+    if stop.is_set():
+        typer.echo("Interrupted. What was done stays; run bic apply again for the rest.", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if left_out or not all(report.ok for report in reports):
         raise typer.Exit(EXIT_FAILURE)
 
 
-def _document(outcomes: list[Outcome]) -> dict[str, Any]:
+def _read(file: Path, platform: str, systems: Sequence[System]) -> SavedPlan:
+    """A saved plan for this platform. Raises BadInputError."""
+    from controlplane.reconcile.saved import read
+
+    plan = read(file)
+    if plan.platform != platform:
+        raise BadInputError(f"{file} is a plan for the platform {plan.platform}, and this is {platform}")
+    known = {system.id for system in systems}
+    for item in plan.systems:
+        if item.id not in known:
+            raise BadInputError(f"{file} is a plan for {item.id}, which is no longer in the inventory")
+    return plan
+
+
+def _approved(outcomes: Sequence[Outcome], yes: bool, named: Sequence[str]) -> Confirmed:
+    """Ask whether to go on, and for each deletion of data its name. Returns the deletions confirmed."""
+    plans = [item.plan for item in outcomes if item.plan and not item.refused]
+    destroying = [(plan.system, change) for plan in plans for change in plan.changes if change.destroys]
+    known = {change.key.name for _, change in destroying}
+    for name in named:
+        if name not in known:
+            some = f"; it would of: {', '.join(sorted(known))}" if known else ""
+            raise BadInputError(f"--destroy-data {name}: the plan destroys no data of that name{some}")
+    confirmed = {(system, change.key) for system, change in destroying if change.key.name in named}
+    changes = sum(len(plan.changes) for plan in plans)
+    if not changes or yes:
+        return confirmed
+    if not sys.stdin.isatty():
+        raise BadInputError("there is nobody to ask; add --yes to make these changes")
+    others = changes - len(destroying)
+    if others and not typer.confirm(f"Make these {others:,} changes?"):
+        typer.echo("Nothing was changed.")
+        raise typer.Exit(EXIT_FAILURE)
+    for system, change in destroying:
+        if (system, change.key) not in confirmed and _destroy(system, change):
+            confirmed.add((system, change.key))
+    return confirmed
+
+
+def _destroy(system: str, change: Change) -> bool:
+    question = (
+        f"Deleting {change.key} in {system} destroys {change.destroys} for good.\n"
+        "Type its name to delete it, or only Enter to keep it"
+    )
+    typed: str = typer.prompt(question, default="", show_default=False)
+    if typed.strip() == change.key.name:
+        return True
+    typer.echo(f"{change.key} is kept.")
+    return False
+
+
+def _document(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """All plans as one: what each system adds to the lists, and why a system has no plan."""
     plans = [item.plan.as_json() for item in outcomes if item.plan]
     return {
@@ -94,119 +243,6 @@ def _document(outcomes: list[Outcome]) -> dict[str, Any]:
             part: [entry for plan in plans for entry in plan[part]]
             for part in ("changes", "conflicts", "kept")
         },
+        "refused": [{"system": item.system.id, "reason": item.refused} for item in outcomes if item.refused],
         "errors": [{"system": item.system.id, "error": item.error} for item in outcomes if item.plan is None],
     }
-
-
-def _ask(changes: int) -> None:
-    if not sys.stdin.isatty():
-        raise BadInputError("there is nobody to ask; add --yes to make these changes")
-    if not typer.confirm(f"Make these {changes} changes?"):
-        typer.echo("Nothing was changed.")
-        raise typer.Exit(EXIT_FAILURE)
-
-
-def _outcomes(context: typer.Context, adopt: bool) -> list[Outcome]:
-    from controlplane.cli.progress import watching
-    from controlplane.reconcile.run import plan_all
-    from controlplane.systems import contributions
-
-    cli: Context = context.obj
-    platform = cli.load()
-    with watching() as watch:
-        return plan_all(contributions(platform, "system", "systems"), watch, adopt=adopt)
-
-
-def _show(out: Console, outcomes: list[Outcome]) -> None:
-    from rich.markup import escape
-
-    from controlplane.state import Action
-
-    if not outcomes:
-        out.print("The inventory describes no system that is planned.")
-    for item in outcomes:
-        name = f"[bold]{escape(item.system.title)}[/]"
-        if item.plan is None:
-            out.print(f"{name}: [bold red]cannot be read[/], so it has no plan: {escape(item.error)}")
-            continue
-        counts = [f"{item.plan.count(action)} to {action}" for action in Action if item.plan.count(action)]
-        if item.plan.conflicts:
-            counts.append(f"[red]{len(item.plan.conflicts)} in conflict[/]")
-        out.print(f"{name}: {', '.join(counts) or '[green]nothing to do[/]'}")
-        entries = [(change.facility, _change_lines(change)) for change in item.plan.changes]
-        entries += [
-            (note.facility, [f"[red]![/] {escape(str(note.key))}: {escape(note.reason)}"])
-            for note in item.plan.conflicts
-        ]
-        _show_by_facility(out, entries)
-        if item.plan.kept:
-            out.print("\n  [dim]no longer in the inventory and kept:[/]")
-            for note in item.plan.kept:
-                out.print(f"    [dim]  {escape(str(note.key))}: {escape(note.reason)}[/]")
-
-
-def _show_by_facility(out: Console, entries: Iterable[tuple[str, list[str]]]) -> None:
-    facilities: dict[str, list[str]] = {}
-    for facility, lines in entries:
-        facilities.setdefault(facility, []).extend(lines)
-    for facility, lines in sorted(facilities.items()):
-        out.print(f"\n  {facility or 'several facilities'}")
-        for line in lines:
-            out.print(f"    {line}")
-
-
-def _change_lines(change: Change) -> list[str]:
-    from rich.markup import escape
-
-    from controlplane.state import Action
-
-    sign, colour = {
-        Action.CREATE: ("+", "green"),
-        Action.UPDATE: ("~", "yellow"),
-        Action.ADOPT: ("^", "cyan"),
-        Action.DELETE: ("-", "red"),
-    }[change.action]
-    title = f"[{colour}]{sign}[/] {escape(str(change.key))}"
-    if change.action in (Action.CREATE, Action.DELETE):
-        sets = [
-            f"{item.name}: {len(value)}"
-            for item in change.fields
-            if isinstance(value := item.before if item.after is None else item.after, tuple)
-        ]
-        return [title + (f"  [dim]{', '.join(sets)}[/]" if sets else "")]
-    return [title, *(f"    {escape(_field_text(item))}" for item in change.fields)]
-
-
-def _field_text(item: FieldChange) -> str:
-    if isinstance(item.after, tuple):
-        parts = [
-            f"{sign}{text}" for sign, texts in (("+", item.added), ("-", item.removed)) for text in texts
-        ]
-        shown = " ".join(parts) if len(parts) <= MANY else f"+{len(item.added)} -{len(item.removed)}"
-        return f"{item.name}: {shown}"
-    return f"{item.name}: {_value_text(item.before)} → {_value_text(item.after)}"
-
-
-def _value_text(value: object) -> str:
-    if value in (None, ""):
-        return "none"
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
-
-
-def _show_reports(out: Console, reports: list[Report]) -> None:
-    from rich.markup import escape
-
-    for report in reports:
-        colour, word = ("green", "done") if report.ok else ("red", "failed in part")
-        out.print(
-            f"\n[bold {colour}]{word}[/]  {escape(report.system)}: {len(report.done)} changes made, "
-            f"{len(report.failed)} failed, {report.seconds:.1f} s"
-        )
-        for change, remark in report.remarks:
-            out.print(f"    {escape(str(change.key))}: {escape(remark)}")
-        for change, reason in report.failed:
-            out.print(f"    [red]![/] {change.action} {escape(str(change.key))}: {escape(reason)}")
-        if report.error:
-            out.print(f"    [red]![/] {escape(report.error)}")
-    if not all(report.ok for report in reports):
-        out.print("Run [bold]bic apply[/] again when the cause is gone; what was done is not done twice.")
