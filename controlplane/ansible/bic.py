@@ -21,7 +21,7 @@ DOCUMENTATION = r"""
 name: bic
 short_description: The platform's inventory as Ansible hosts, groups and variables
 description:
-  - Reads C(platform.yml) and the C(facilities/) beside it.
+  - Reads C(platform.yml) and the C(facilities/) and C(policies/) beside it.
   - Groups are one per service, C(irods_server) over both kinds of iRODS servers, C(buffer), C(dc_<id>) for
     the hosts in a data centre and C(facility_<id>) for a facility's buffer server. Characters that Ansible
     refuses in a group's name become C(_).
@@ -161,4 +161,7 @@ def _zone(zone: Zone) -> dict[str, Any]:
         "catalog_consumers": list(zone.catalog_consumers),
         "port": zone.port,
         "administrator": zone.administrator,
+        "federation": [
+            {"name": remote.name, "host": remote.host, "port": remote.port} for remote in zone.remote_zones
+        ],
     }

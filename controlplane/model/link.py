@@ -70,7 +70,7 @@ def link(root: Path, platform: PlatformFile, documents: Documents) -> Platform:
         state_dir=state_dir,
         limits=_limits(documents.policies),
         identity=_identity(platform.identity, expand) if platform.identity else None,
-        store=secret(platform.store, expand) if platform.store else None,
+        store=_store(platform, platform.store, expand) if platform.store else None,
         retention=_retention(documents.policies),
     )
 
@@ -122,6 +122,15 @@ def _zone(platform: PlatformFile, name: str, expand: Expand) -> Zone:
 def _identity(entry: IdentityEntry, expand: Expand) -> Identity:
     ca_file = Path(expand(entry.ca_file)) if entry.ca_file else None
     return Identity(entry.url, secret(entry.token, expand), ca_file)
+
+
+def _store(platform: PlatformFile, entry: StoreEntry, expand: Expand) -> StoreDatabase:
+    return StoreDatabase(
+        host=entry.host,
+        address=platform.hosts[entry.host].address,
+        password=secret(entry.password, expand),
+        ca_file=Path(expand(entry.ca_file or "{state_dir}/pki/ca.crt")),
+    )
 
 
 def _limits(policies: Policies) -> Limits:

@@ -6,6 +6,7 @@ from datetime import date
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 from controlplane.model.facility import Facility, Person, StorageResource
 from controlplane.model.secrets import Secret
@@ -50,6 +51,23 @@ class Host:
     def is_buffer(self) -> bool:
         """Whether this is a facility's buffer server."""
         return self.facility is not None
+
+
+@dataclass(frozen=True)
+class StoreDatabase:
+    """The control plane's database in PostgreSQL."""
+
+    host: str
+    """Name of the host that it is on."""
+    address: IPv4Address
+    """The host's address, which its certificate holds."""
+    password: Secret
+    ca_file: Path
+
+    def reveal(self) -> str:
+        """The database's URL, which holds the password. Raises SecretError."""
+        trust = urlencode({"sslmode": "verify-full", "sslrootcert": str(self.ca_file)})
+        return f"postgresql://bic:{quote(self.password.reveal(), safe='')}@{self.address}/bic?{trust}"
 
 
 @dataclass(frozen=True, order=True)
@@ -139,8 +157,8 @@ class Platform:
     limits: Limits
     identity: Identity | None = None
     """None where all teams' members are in the inventory."""
-    store: Secret | None = None
-    """The SQLAlchemy URL of the control plane's database; None for `store.sqlite` in the state folder."""
+    store: StoreDatabase | None = None
+    """The control plane's database; None for `store.sqlite` in the state folder."""
     retention: tuple[RetentionRule, ...] = ()
 
     @property

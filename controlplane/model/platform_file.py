@@ -109,6 +109,18 @@ class AdministratorEntry(FileModel):
     """Where the password is."""
 
 
+class StoreEntry(FileModel):
+    """The control plane's database in PostgreSQL, always entered over TLS."""
+
+    host: HostName
+    """The host that it is on, one of `hosts` with the service `postgresql`."""
+    password: SecretReference
+    """Where the password of the PostgreSQL role `bic`, which owns the database `bic`, is."""
+    ca_file: FilePath | None = None
+    """The certificate authority that the server's certificate must come from, as a PEM file; where it is not
+    given, `{state_dir}/pki/ca.crt`."""
+
+
 class RemoteZoneEntry(FileModel):
     """A zone of somebody else that one of ours is federated with."""
 
@@ -198,9 +210,9 @@ class PlatformFile(FileModel):
     """The DNS domain of all hosts."""
     sandbox: SandboxEntry | None = None
     """The fleet of containers that stands for the hosts; absent where the hosts are real."""
-    store: SecretReference | None = None
-    """Where the SQLAlchemy URL of the control plane's database is; where it is not given, the database is the
-    SQLite file `{state_dir}/store.sqlite`."""
+    store: StoreEntry | None = None
+    """The PostgreSQL database of the control plane; where it is not given, the database is the SQLite file
+    `{state_dir}/store.sqlite`."""
     identity: IdentityEntry | None = None
     """The Authentik server from which teams' members come."""
     data_centres: Annotated[dict[Identifier, DataCentreEntry], Field(min_length=1)]

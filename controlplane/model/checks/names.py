@@ -2,10 +2,16 @@
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address
+from typing import get_args
 
 from controlplane.model.checks.spots import Spot, at, key
 from controlplane.model.documents import Documents
 from controlplane.model.problems import Problem
+from controlplane.model.types import Service
+
+# What Ansible would mix up with a host: words of its own, and the groups that are named after services and
+# buffer servers.
+RESERVED_HOSTS = frozenset({"all", "ungrouped", "localhost", "buffer", *get_args(Service)})
 
 
 def check(documents: Documents) -> Iterator[Problem]:
@@ -55,6 +61,8 @@ def _hosts(documents: Documents) -> Iterator[Problem]:
     platform = documents.platform
     network = platform.data.sandbox.network if platform and platform.data.sandbox else None
     for name, name_spot, address, address_spot in _mentions(documents):
+        if name in RESERVED_HOSTS:
+            yield name_spot.problem(f"a host cannot be named {name!r}, which means a group to Ansible")
         if earlier := names.get(name):
             yield name_spot.problem(f"the host name {name!r} is already used at {earlier}")
         if taken := addresses.get(address):

@@ -17,6 +17,7 @@ def check(documents: Documents) -> Iterator[Problem]:
     if platform := documents.platform:
         yield from _hosts(platform)
         yield from _servers(platform)
+        yield from _store(platform)
         for name, zone in platform.data.zones.items():
             yield from _federation(platform, name, zone)
 
@@ -35,6 +36,21 @@ def _hosts(platform: PlatformDocument) -> Iterator[Problem]:
             yield at(platform, "hosts", name, "services").problem(
                 f"a host is either {PROVIDER} or {CONSUMER}, not both"
             )
+
+
+def _store(platform: PlatformDocument) -> Iterator[Problem]:
+    """The control plane's database is where PostgreSQL is deployed."""
+    store, hosts = platform.data.store, platform.data.hosts
+    if store is None or not platform.complete:
+        return
+    spot = at(platform, "store", "host")
+    if store.host not in hosts:
+        yield spot.unknown("host", store.host, hosts)
+    elif "postgresql" not in hosts[store.host].services:
+        yield spot.problem(
+            f"the host {store.host!r} does not have the service postgresql; "
+            f"add it at {at(platform, 'hosts', store.host)}"
+        )
 
 
 def _servers(platform: PlatformDocument) -> Iterator[Problem]:

@@ -14,10 +14,10 @@ ROOT = Path(__file__).parents[3]
 PLUGINS = ROOT / "controlplane" / "ansible"
 
 
-def ansible_inventory(inventory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run ansible-inventory with our plugin alone."""
-    command = shutil.which("ansible-inventory", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    assert command, "ansible-inventory is not installed"
+def ansible(inventory: Path, command: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of Ansible with our plugin alone; `more` are environment variables."""
+    program = shutil.which(command, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    assert program, f"{command} is not installed"
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(inventory),
@@ -26,9 +26,10 @@ def ansible_inventory(inventory: Path, *arguments: str) -> subprocess.CompletedP
         "ANSIBLE_INVENTORY_ENABLED": "bic",
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
         "ANSIBLE_NOCOLOR": "1",
+        **more,
     }
     return subprocess.run(
-        [command, "-i", str(inventory / "platform.yml"), *arguments],
+        [program, *arguments],
         env=environment,
         cwd=inventory,
         capture_output=True,
@@ -36,6 +37,11 @@ def ansible_inventory(inventory: Path, *arguments: str) -> subprocess.CompletedP
         check=False,
         timeout=60,
     )
+
+
+def ansible_inventory(inventory: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run ansible-inventory on an inventory."""
+    return ansible(inventory, "ansible-inventory", "-i", str(inventory / "platform.yml"), *arguments, **more)
 
 
 @pytest.fixture
@@ -73,6 +79,7 @@ def test_hosts_have_what_the_architecture_promises(
         "catalog_consumers": ["dc2-irods"],
         "port": 1247,
         "administrator": "rods",
+        "federation": [],
     }
     expected = {
         "ansible_host": "10.77.0.11",
@@ -119,3 +126,118 @@ def test_a_broken_inventory_stops_ansible_with_our_messages(inventory: Path, edi
     assert "platform.yml:20:40: the address 10.77.0.12 is already used at" in result.stderr
     assert "facilities/nantes.yml:7:7: there is no zone 'bicZome'; did you mean 'bicZone'?" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+GRAPH = """\
+@all:
+  |--@ungrouped:
+  |--@postgresql:
+  |  |--dc1-icat
+  |--@prometheus:
+  |  |--dc1-monitor
+  |--@controlplane:
+  |  |--dc1-monitor
+  |--@irods_server:
+  |  |--@irods_catalog_provider:
+  |  |  |--dc1-icat
+  |  |--@irods_catalog_consumer:
+  |  |  |--dc2-irods
+  |--@buffer:
+  |  |--buffer-montpellier
+  |  |--buffer-nantes
+  |--@dc_dc1:
+  |  |--dc1-icat
+  |  |--dc1-idp
+  |  |--dc1-omero
+  |  |--dc1-monitor
+  |--@dc_dc2:
+  |  |--dc2-irods
+  |  |--dc2-hpc
+  |--@facility_montpellier:
+  |  |--buffer-montpellier
+  |--@facility_nantes:
+  |  |--buffer-nantes
+"""
+
+
+def test_the_graph_reads_well(inventory: Path) -> None:
+    result = ansible_inventory(inventory, "--graph")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == GRAPH
+
+
+def test_group_vars_host_vars_and_vault_files_work_as_everywhere(inventory: Path, tmp_path: Path) -> None:
+    password = tmp_path / "vault-password"
+    password.write_text("a test's password")
+    files = {
+        "group_vars/all/plain.yml": "level: all\nfrom_all: 1\n",
+        "group_vars/all/vault.yml": "database_password: hidden\n",
+        "group_vars/dc_dc1.yml": "level: data centre\n",
+        "group_vars/facility_nantes.yml": "level: facility\n",
+        "host_vars/dc1-icat.yml": "level: host\nbic_fqdn: other.example\n",
+    }
+    for name, text in files.items():
+        (inventory / name).parent.mkdir(parents=True, exist_ok=True)
+        (inventory / name).write_text(text)
+    vault = inventory / "group_vars" / "all" / "vault.yml"
+    key = {"ANSIBLE_VAULT_PASSWORD_FILE": str(password)}
+    encrypted = ansible(inventory, "ansible-vault", "encrypt", str(vault), **key)
+    assert encrypted.returncode == 0, encrypted.stderr
+    assert "hidden" not in vault.read_text()
+
+    result = ansible_inventory(inventory, "--list", **key)
+    assert result.returncode == 0, result.stderr
+    hosts = json.loads(result.stdout)["_meta"]["hostvars"]
+    seen = {name: variables["level"] for name, variables in hosts.items()}
+    assert seen["dc1-icat"] == "host"
+    assert seen["dc1-idp"] == "data centre"
+    assert seen["dc2-hpc"] == "all"
+    assert seen["buffer-nantes"] == "facility"
+    assert hosts["dc1-icat"]["bic_fqdn"] == "other.example"
+    assert {variables["database_password"] for variables in hosts.values()} == {"hidden"}
+
+    without = ansible_inventory(inventory, "--list")
+    assert without.returncode != 0
+    assert "vault" in without.stderr.lower()
+
+
+def test_trees_and_federation_reach_the_hosts_they_concern(inventory: Path, edit: Edit) -> None:
+    edit(
+        "platform.yml",
+        "zones:\n  bicZone:\n",
+        """zones:
+  northZone:
+    catalog_provider: dc1-idp
+    port: 1300
+    federation: [bicZone]
+    administrator: {password: {env: NORTH}}
+  bicZone:
+    federation: [northZone]
+    remote_zones: {partnerZone: {host: icat.partner.example}}
+    storage_resources:
+      raw: {type: replication, children: [raw-dc1, raw-dc2]}
+      raw-dc1: {host: dc1-icat, vault: /srv/irods/raw}
+      raw-dc2: {host: dc2-irods, vault: /srv/irods/raw}
+""",
+    )
+    edit("platform.yml", "address: 10.77.0.13}", "address: 10.77.0.13, services: [irods_catalog_provider]}")
+    result = ansible_inventory(inventory, "--list")
+    assert result.returncode == 0, result.stderr
+    hosts = json.loads(result.stdout, object_hook=lambda item: item.get("__ansible_unsafe", item))
+    hosts = hosts["_meta"]["hostvars"]
+    assert hosts["dc1-icat"]["bic_vault_directories"] == [
+        "/srv/irods/raw",
+        "/var/lib/irods/vaults/nantes-raw",
+    ]
+    assert hosts["dc2-irods"]["bic_vault_directories"] == [
+        "/srv/irods/raw",
+        "/var/lib/irods/vaults/montpellier-raw",
+    ]
+    assert hosts["dc1-idp"]["bic_vault_directories"] == []
+    assert hosts["dc1-icat"]["bic_zone"]["federation"] == [
+        {"name": "northZone", "host": "dc1-idp.bic.example", "port": 1300},
+        {"name": "partnerZone", "host": "icat.partner.example", "port": 1247},
+    ]
+    assert hosts["dc1-idp"]["bic_zones"]["northZone"]["federation"] == [
+        {"name": "bicZone", "host": "dc1-icat.bic.example", "port": 1247}
+    ]
