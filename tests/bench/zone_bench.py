@@ -1,0 +1,254 @@
+"""Plan and apply of a synthetic nation, beside the same work done without the control plane.
+
+Every arm has an empty zone of its own, on servers of the same program on this machine, one after the other.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+from arms import BareCalls, Work, bare_reads, client_loop, iadmin_loop, work_of
+from call_log import Call, read_calls
+from local_zone import PASSWORD, PASSWORD_VARIABLE, Pki, make_pki, write_nation
+from serve import server_process
+from table import Results, Row, Target
+
+from controlplane.generate.nation import Nation, default_teams
+from controlplane.model import Platform, load_platform
+from controlplane.reconcile.run import plan_all
+from controlplane.state import State
+from controlplane.systems.irods import calls
+from controlplane.systems.irods.client import CONNECTIONS, Endpoint, endpoint
+from controlplane.systems.irods.desired import desired_state
+from controlplane.systems.irods.system import systems
+
+PEOPLE_PER_FACILITY = 8000 / 30
+LOGIN = "AUTHENTICATION_APN"
+
+MAX_REQUESTS = {"GenQuery1": 160, "GenQuery2": 10}
+MAX_PLAN_RATIO = 1.5
+MIN_APPLY_RATIO = 0.9
+MAX_GROWTH = 1.1
+"""How much the seconds for a person may grow with the nation: linear growth is 1, the rest is noise."""
+
+REFERENCE = 30
+"""The number of facilities that the targets are about."""
+
+REPEATS = 3
+"""How often reads are measured; the fastest counts."""
+
+
+@dataclass
+class Site:
+    """A nation's inventory and the zone that it describes."""
+
+    platform: Platform
+    folder: Path
+    call_log: Path
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """How to enter the zone."""
+        (zone,) = self.platform.zones.values()
+        return endpoint(zone, self.platform.hosts[zone.catalog_provider])
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What something cost."""
+
+    seconds: float
+    calls: list[Call]
+
+    @property
+    def logins(self) -> int:
+        """Requests that were parts of logins."""
+        return sum(call.name == LOGIN for call in self.calls)
+
+    @property
+    def others(self) -> int:
+        """All other requests."""
+        return len(self.calls) - self.logins
+
+
+class ZoneBench:
+    """Measures one size of nation after the other."""
+
+    def __init__(self, sample: int, results: Results) -> None:
+        """Let the loops without the control plane do `sample` facilities of larger nations."""
+        self.sample = sample
+        self.results = results
+        os.environ[PASSWORD_VARIABLE] = PASSWORD
+
+    def measure(self, facilities: int, people: int | None = None) -> None:
+        """Measure a nation of that many facilities."""
+        people = people or round(facilities * PEOPLE_PER_FACILITY)
+        self.facilities, self.people = facilities, people
+        with tempfile.TemporaryDirectory(prefix="bic-bench-") as name:
+            folder = Path(name)
+            pki = make_pki(folder / "pki")
+            nation = Nation(facilities, people, default_teams(facilities, people))
+            with self._site(folder / "ours", pki, nation) as site:
+                applied = self._apply(site)
+                self._plans(site)
+            with self._site(folder / "bare", pki, nation) as site:
+                self._bare_apply(site, applied)
+            for title, loop in (("client loop", client_loop), ("iadmin loop", iadmin_loop)):
+                with self._site(folder / title, pki, nation) as site:
+                    work = self._sampled(site)
+                    self._loop("apply from empty", title, site, loop, work)
+
+    @contextlib.contextmanager
+    def _site(self, folder: Path, pki: Pki, nation: Nation) -> Iterator[Site]:
+        folder.mkdir()
+        call_log = folder / "calls.jsonl"
+        with server_process(folder / "server", pki, call_log) as port:
+            write_nation(folder / "inventory", nation, pki.ca_file, {"bicZone": port})
+            yield Site(load_platform(folder / "inventory"), folder, call_log)
+
+    def _apply(self, site: Site) -> Measured:
+        cost = self._bic(site, "apply", "--yes")
+        self._row("apply from empty", "bic apply", cost, f"{CONNECTIONS} connections; the whole command")
+        return cost
+
+    def _bare_apply(self, site: Site, applied: Measured) -> None:
+        bare = BareCalls(applied.calls)
+        cost = self._timed(site, lambda: bare.run(site.endpoint, CONNECTIONS))
+        self._row("apply from empty", "bare calls", cost, f"{CONNECTIONS} connections")
+        ratio = cost.seconds / applied.seconds
+        self._target(
+            "apply from empty, speed in proportion to bare calls",
+            f"at least {MIN_APPLY_RATIO}",
+            f"{ratio:.2f}",
+            ratio >= MIN_APPLY_RATIO,
+        )
+
+    def _plans(self, site: Site) -> None:
+        work = self._sampled(site)
+        whole = self._bic(site, "plan")
+        self._row("plan of no change", "bic plan", whole, "the whole command")
+        for language, genquery2 in (("GenQuery2", True), ("GenQuery1", False)):
+            # Both arms alternate, so that what else this machine does meets both.
+            pairs = [
+                (
+                    self._timed(
+                        site, lambda genquery2=genquery2: bare_reads(site.endpoint, genquery2=genquery2)
+                    ),
+                    self._timed(site, lambda genquery2=genquery2: _plan(site.platform, genquery2=genquery2)),
+                )
+                for _ in range(REPEATS)
+            ]
+            bare, plan = (min(arm, key=lambda cost: cost.seconds) for arm in zip(*pairs, strict=True))
+            self._row("plan of no change", f"bare reads, {language}", bare, f"fastest of {REPEATS}")
+            self._row(
+                "plan of no change", f"plan, {language}", plan, f"fastest of {REPEATS}; inventory loaded"
+            )
+            limit, ratio = MAX_REQUESTS[language], plan.seconds / bare.seconds
+            self._target(
+                f"plan of no change, requests with {language} beside logins",
+                f"at most {limit}",
+                str(plan.others),
+                plan.others <= limit,
+            )
+            self._target(
+                f"plan of no change, seconds in proportion to bare reads with {language}",
+                f"at most {MAX_PLAN_RATIO}",
+                f"{ratio:.2f}",
+                ratio <= MAX_PLAN_RATIO,
+            )
+        for title, loop in (("client loop", client_loop), ("iadmin loop", iadmin_loop)):
+            self._loop("plan of no change", title, site, loop, work)
+
+    def _loop(
+        self, work_title: str, title: str, site: Site, loop: Callable[[Endpoint, Work], None], work: Work
+    ) -> None:
+        cost = self._timed(site, lambda: loop(site.endpoint, work))
+        whole = work_of(_desired(site.platform), site.platform.facilities).size
+        share = work.size / whole
+        note = ""
+        if share < 1:
+            note = f"EXTRAPOLATED from {self.sample} of {self.facilities} facilities, {share:.1%} of the work"
+        self.results.rows.append(
+            Row(
+                self.facilities,
+                self.people,
+                work_title,
+                title,
+                round(len(cost.calls) / share),
+                round(cost.logins / share),
+                cost.seconds / share,
+                note,
+            )
+        )
+
+    def _sampled(self, site: Site) -> Work:
+        return work_of(_desired(site.platform), list(site.platform.facilities)[: self.sample])
+
+    def _bic(self, site: Site, *arguments: str) -> Measured:
+        """Run a command as a person does, Python's start included."""
+        command = [sys.executable, "-m", "controlplane", "-i", str(site.folder / "inventory"), *arguments]
+
+        def run() -> None:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise RuntimeError(f"bic {' '.join(arguments)}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+        return self._timed(site, run)
+
+    def _timed(self, site: Site, work: Callable[[], object]) -> Measured:
+        before = len(read_calls(site.call_log))
+        begun = time.monotonic()
+        work()
+        seconds = time.monotonic() - begun
+        return Measured(seconds, read_calls(site.call_log)[before:])
+
+    def _row(self, work: str, arm: str, cost: Measured, note: str) -> None:
+        row = Row(self.facilities, self.people, work, arm, len(cost.calls), cost.logins, cost.seconds, note)
+        self.results.rows.append(row)
+        print(
+            f"{row.facilities} facilities, {work}, {arm}: {row.requests:,} requests, {row.seconds:.2f} s",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def _target(self, what: str, aim: str, measured: str, met: bool) -> None:
+        if self.facilities == REFERENCE:
+            self.results.targets.append(Target(what, aim, measured, met))
+
+    def growth(self) -> None:
+        """Compare the seconds for a person of the largest nation with those of the reference."""
+        for work, arm in (("apply from empty", "bic apply"), ("plan of no change", "bic plan")):
+            rows = {row.facilities: row for row in self.results.rows if (row.work, row.arm) == (work, arm)}
+            largest = max(rows)
+            if REFERENCE not in rows or largest == REFERENCE:
+                continue
+            small, large = rows[REFERENCE], rows[largest]
+            ratio = (large.seconds / large.people) / (small.seconds / small.people)
+            self.results.targets.append(
+                Target(
+                    f"{work}, seconds for a person at {largest} facilities in proportion to {REFERENCE}",
+                    f"at most {MAX_GROWTH}",
+                    f"{ratio:.2f}",
+                    ratio <= MAX_GROWTH,
+                )
+            )
+
+
+def _desired(platform: Platform) -> State:
+    (zone,) = platform.zones.values()
+    return desired_state(platform, zone)
+
+
+def _plan(platform: Platform, *, genquery2: bool) -> None:
+    """What `bic plan` does once the inventory is loaded."""
+    with mock.patch.object(calls, "has_genquery2", return_value=genquery2):
+        (outcome,) = plan_all(systems(platform), lambda label: lambda done, total: None)
+    if not outcome.settled:
+        raise RuntimeError(f"the zone is not as it should be: {outcome.error or outcome.plan}")
