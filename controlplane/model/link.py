@@ -26,12 +26,14 @@ from controlplane.model.platform import (
     RemoteZone,
     RetentionRule,
     Sandbox,
+    StoreDatabase,
     Zone,
 )
 from controlplane.model.platform_file import (
     IdentityEntry,
     PlatformFile,
     StorageResourceEntry,
+    StoreEntry,
     ZoneEntry,
     secret,
 )

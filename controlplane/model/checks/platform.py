@@ -40,16 +40,19 @@ def _hosts(platform: PlatformDocument) -> Iterator[Problem]:
 
 def _store(platform: PlatformDocument) -> Iterator[Problem]:
     """The control plane's database is where PostgreSQL is deployed."""
-    store, hosts = platform.data.store, platform.data.hosts
-    if store is None or not platform.complete:
-        return
-    spot = at(platform, "store", "host")
-    if store.host not in hosts:
-        yield spot.unknown("host", store.host, hosts)
-    elif "postgresql" not in hosts[store.host].services:
+    if store := platform.data.store:
+        yield from _serves(platform, at(platform, "store", "host"), store.host, "postgresql")
+
+
+def _serves(platform: PlatformDocument, spot: Spot, host: str, service: str) -> Iterator[Problem]:
+    """The host that is named at `spot` exists and has the service that it is named for."""
+    hosts = platform.data.hosts
+    if host not in hosts:
+        if not platform.may_hold(host):
+            yield spot.unknown("host", host, hosts)
+    elif service not in hosts[host].services and platform.complete:
         yield spot.problem(
-            f"the host {store.host!r} does not have the service postgresql; "
-            f"add it at {at(platform, 'hosts', store.host)}"
+            f"the host {host!r} does not have the service {service}; add it at {at(platform, 'hosts', host)}"
         )
 
 
@@ -67,14 +70,7 @@ def _servers(platform: PlatformDocument) -> Iterator[Problem]:
         ]
         for host, service, route in servers:
             spot = at(platform, "zones", zone_name, *route)
-            if host not in hosts:
-                if not platform.may_hold(host):
-                    yield spot.unknown("host", host, hosts)
-            elif service not in hosts[host].services and platform.complete:
-                yield spot.problem(
-                    f"the host {host!r} does not have the service {service}; "
-                    f"add it at {at(platform, 'hosts', host)}"
-                )
+            yield from _serves(platform, spot, host, service)
             if host in served:
                 yield spot.problem(f"the host {host!r} already serves the zone named at {served[host]}")
             served.setdefault(host, spot)

@@ -96,7 +96,7 @@ name: test
 title: Test
 environment: staging
 domain: bic.example
-store: {env: BIC_DATABASE_URL}
+store: {host: dc1-icat, password: {env: STORE}, ca_file: ca.crt}
 identity: {url: "https://login.bic.example", token: {file: token}, ca_file: ca.crt}
 data_centres: {dc1: {title: One, city: Nantes}}
 hosts: {dc1-icat: {data_centre: dc1, address: 10.0.0.1, services: [postgresql]}}
