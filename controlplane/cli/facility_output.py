@@ -129,14 +129,13 @@ def show_facility(out: Console, facts: dict[str, Any]) -> None:
     _section(
         out,
         "Instruments",
-        ("instrument", "name", "modality", "landing zone", "made by"),
+        ("instrument", "name", "modality", "landing zone"),
         [
             [
                 item["id"],
                 item["title"],
                 item["modality"],
                 item["landing_zone"] or "-",
-                item["manufacturer"] or "-",
             ]
             for item in facts["instruments"]
         ],
