@@ -1,17 +1,24 @@
-"""Runs of `bic` as processes of their own, without the price of starting Python for each."""
+"""Runs of `bic` as processes of their own, without the price of starting Python for each.
 
-import contextlib
+A process that has imported the control plane forks a child for each run.
+"""
+
 import importlib
+import json
 import os
+import select
+import subprocess
 import sys
 from collections.abc import Mapping
-from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 
 # What the commands import when they run.
 IMPORTS = (
+    "alembic.command",
+    "controlplane.cli.main",
+    "controlplane.cli.plan_text",
     "controlplane.model",
-    "controlplane.reconcile.run",
+    "controlplane.reconcile.reconcile",
     "controlplane.store",
     "controlplane.systems.irods.system",
     "rich.console",
@@ -21,54 +28,53 @@ IMPORTS = (
 
 
 class Forker:
-    """A process that has imported the control plane and forks a child for each run.
-
-    Make it while this process has only one thread: a fork copies no other.
-    """
+    """Starts one run at a time."""
 
     def __init__(self) -> None:
-        self._pipe, theirs = Pipe()
-        self._pid = os.fork()
-        if self._pid == 0:
-            self._pipe.close()
-            _serve(theirs)
-        theirs.close()
+        self._process = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
     def start(self, arguments: list[str], environment: Mapping[str, str], output: Path) -> int:
-        """Start `bic` with these arguments and no input; its output goes to a file. Return its process id."""
-        self._pipe.send((arguments, dict(environment), str(output)))
-        return int(self._pipe.recv())
+        """Start `bic` with these arguments and no input; its output goes to a file. Its process id."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps([arguments, dict(environment), str(output)]) + "\n")
+        self._process.stdin.flush()
+        return self._number()
 
     def wait(self, seconds: float) -> int:
         """The exit code of what was started, negative for a signal. Raises TimeoutError."""
-        if not self._pipe.poll(seconds):
+        if not select.select([self._process.stdout], [], [], seconds)[0]:
             raise TimeoutError(f"bic did not end within {seconds:g} s")
-        return int(self._pipe.recv())
+        return self._number()
+
+    def _number(self) -> int:
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline())
 
     def close(self) -> None:
-        """End the process."""
-        self._pipe.close()
-        os.waitpid(self._pid, 0)
+        """End the process; a run that is under way goes on."""
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            stream.close()
+        self._process.wait()
 
 
-def _serve(pipe: Connection) -> None:
+def main() -> None:
+    """Fork runs as standard input says, and print their process ids and exit codes."""
     for name in IMPORTS:
         importlib.import_module(name)
-    with contextlib.suppress(EOFError):
-        while True:
-            arguments, environment, output = pipe.recv()
-            child = os.fork()
-            if child == 0:
-                pipe.close()
-                _run(arguments, environment, output)
-            pipe.send(child)
-            _, status = os.waitpid(child, 0)
-            pipe.send(os.waitstatus_to_exitcode(status))
-    os._exit(0)
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            _run(*json.loads(line))
+        print(child, flush=True)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
 
 
 def _run(arguments: list[str], environment: dict[str, str], output: str) -> None:
-    from controlplane.cli.main import main
+    from controlplane.cli.main import main as bic
 
     code = 70
     try:
@@ -79,7 +85,7 @@ def _run(arguments: list[str], environment: dict[str, str], output: str) -> None
         for descriptor, number in ((null, 0), (file, 1), (file, 2)):
             os.dup2(descriptor, number)
         try:
-            main()
+            bic()
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -87,3 +93,9 @@ def _run(arguments: list[str], environment: dict[str, str], output: str) -> None
         sys.stderr.flush()
     finally:
         os._exit(code)
+
+
+if __name__ == "__main__":
+    # The working directory is in Python's path for `-m` alone.
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    main()

@@ -35,6 +35,6 @@ def test_the_next_run_finishes_what_was_killed_and_does_nothing_twice(
     assert outcome.again.code == 0, outcome.again.output
     assert outcome.repeated == []
     assert outcome.plan.code == 0, outcome.plan.output
-    document = outcome.document
+    document = outcome.plan.document
     assert (document["changes"], document["conflicts"], document["errors"]) == ([], [], [])
     assert outcome.claims == 0
