@@ -121,6 +121,7 @@ def platform_variables(platform: Platform) -> dict[str, Any]:
             }
             for host in platform.hosts.values()
         },
+        "bic_store_host": platform.store.host if platform.store else "",
         "bic_zones": {name: _zone(zone) for name, zone in platform.zones.items()},
     }
 

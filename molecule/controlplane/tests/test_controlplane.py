@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -83,7 +84,7 @@ def test_certificate_is_the_authoritys(address: str) -> None:
 
 
 def test_secrets_are_for_the_control_plane_alone(host: Host, state_dir: Path) -> None:
-    file = "/etc/bic/state/secrets/irods_admin_password"
+    file = "/var/lib/bic/secrets/irods_admin_password"
     secret = (state_dir / "secrets/irods_admin_password").read_text().strip()
     assert host.check_output("sudo -u bic cat %s", file) == secret
     assert "Permission denied" in host.run_expect([1], "sudo -u nobody cat %s", file).stderr
@@ -102,16 +103,41 @@ def test_key_is_private_to_the_exporter(host: Host) -> None:
     assert (key.user, key.group, key.mode) == ("root", "bic", 0o640)
 
 
-def test_unit_is_confined(host: Host) -> None:
+@pytest.mark.parametrize("unit", ["bic-exporter", "bic-drift", "bic-worker"])
+def test_units_are_confined(host: Host, unit: str) -> None:
     # In tenths: systemd calls up to 3.0 well protected.
-    host.run_expect([0], "systemd-analyze security --threshold=30 %s.service", UNIT)
+    host.run_expect([0], "systemd-analyze security --threshold=30 %s.service", unit)
+
+
+def test_the_comparison_runs_on_a_timer_and_its_result_is_a_metric(host: Host, metrics: Metrics) -> None:
+    assert host.service("bic-drift.timer").is_running
+    assert host.service("bic-drift.timer").is_enabled
+    # There is no zone here, so the comparison fails, names it, and keeps that for the exporter.
+    assert host.run("systemctl start bic-drift").failed
+    assert "molZone" in host.check_output("journalctl --no-pager --output=cat --lines=20 --unit=bic-drift")
+    store = host.file("/var/lib/bic/store.sqlite")
+    assert (store.user, store.group, store.mode) == ("bic", "bic", 0o600)
+    host.check_output("systemctl restart %s", UNIT)
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+            if 'bic_drift_up{system="irods/molZone"} 0.0' in metrics():
+                return
+        time.sleep(0.5)
+    pytest.fail(metrics())
+
+
+def test_no_worker_runs_where_none_is_wanted(host: Host) -> None:
+    worker = host.service("bic-worker")
+    assert not worker.is_running
+    assert not worker.is_enabled
 
 
 def test_the_inventory_is_the_one_of_the_control_host(host: Host) -> None:
     installed_text = host.file("/etc/bic/inventory/platform.yml").content_string
     assert installed_text == (NATION / "platform.yml").read_text()
     host.check_output(
-        "sudo -u bic env BIC_STATE_DIR=/etc/bic/state /opt/bic/venv/bin/bic -i /etc/bic/inventory check"
+        "sudo -u bic env BIC_STATE_DIR=/var/lib/bic /opt/bic/venv/bin/bic -i /etc/bic/inventory check"
     )
 
 
