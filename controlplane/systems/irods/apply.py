@@ -1,193 +1,380 @@
 """Making a plan's changes in a zone.
 
 Each change can be cut off anywhere: what was made is marked, or claimed before it was made, so the next
-observation sees how far it came and the next plan holds the rest.
+observation sees how far it came and the next plan holds the rest. Each call may be repeated, because the
+answer of one that was carried out may be lost.
 """
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
 
-from irods.access import iRODSAccess
-from irods.keywords import ADMIN_KW
-from irods.meta import AVUOperation, iRODSMeta
-from irods.models import Collection, Resource, User, UserMeta
+from irods.column import Criterion
+from irods.models import Resource, ResourceMeta, User, UserMeta, Zone
 from irods.session import iRODSSession
 
-from controlplane.reconcile.port import ChangeError
-from controlplane.state import Action, Change, FieldChange, Key, Plan
-from controlplane.systems.irods.client import Client, IrodsError
-from controlplane.systems.irods.resources import CLAIM, GROUP, MARK, STORAGE_RESOURCE, USER, parse_entries
+from controlplane.reconcile.port import ChangeError, SystemDownError
+from controlplane.state import Action, Change, FieldChange, Key
+from controlplane.systems.irods import calls, resources
+from controlplane.systems.irods.claims import Ledger
+from controlplane.systems.irods.client import Client, IrodsError, LoginError
+from controlplane.systems.irods.queries import ZONE_COMMENT
+from controlplane.systems.irods.resources import (
+    GROUP,
+    MARK,
+    REMOTE_ZONE,
+    STORAGE_RESOURCE,
+    USER,
+    parse_entries,
+    parse_limits,
+)
+
+PATIENCE = 60.0
+"""Seconds to go on trying a change while the server or its catalogue may come back."""
+
+MARKED_WITHIN = 2.0
+"""Seconds in which another run marks what it has made."""
 
 # Error codes of iRODS 5 which say that the work was done before, or that there is data.
 ALREADY_THERE = -809000
 NOT_A_MEMBER = -1830000
+NO_SUCH_GROUP = -829000
+NO_SUCH_ZONE = -828000
 COLLECTION_NOT_EMPTY = -821000
+# What there is to say about a collection that is gone, by the call that is told.
+NO_COLLECTION = (-358000, -808000, -814000, -816000)
 
-CLAIMS_AT_ONCE = 200
-"""Claims written by one call, which the server does as a whole or not at all."""
+T = TypeVar("T")
 
 
 class Applier:
     """Makes changes in one zone; `apply` may run in several threads."""
 
-    def __init__(self, client: Client, platform: str) -> None:
-        """Mark what is made as the platform's."""
+    def __init__(
+        self, client: Client, platform: str, settled: Callable[[Key], bool] = lambda key: False
+    ) -> None:
+        """Mark what is made as the platform's.
+
+        `settled` tells of an object before the changes whether no claim on it is needed any more: it is
+        marked, or it does not exist and nobody wants it.
+        """
         self.client = client
         self.platform = platform
-        self.failed: set[Key] = set()
+        self.ledger = Ledger(client.server.user, client.server.zone, platform)
+        self._settled = settled
+        self._done: set[Key] = set()
+        self._unfinished: set[Key] = set()
+        self._down = ""
 
-    def begin(self, plan: Plan) -> None:
-        """Claim all that the plan creates. Raises IrodsError."""
-        wanted = {_claim(change.key) for change in plan.changes if change.action is Action.CREATE}
-        self._write_claims("add", wanted - self._claims())
+    def begin(self, changes: Sequence[Change]) -> None:
+        """Claim all that the changes create. Raises IrodsError."""
+        made = [
+            change.key
+            for change in changes
+            if change.action is Action.CREATE and change.key.kind != REMOTE_ZONE
+        ]
+        if made:
+            self.client.call(lambda session: self.ledger.write(session, made), patience=PATIENCE)
 
-    def finish(self) -> None:
-        """Give up all claims but those of failed changes: what was made is marked. Raises IrodsError."""
-        self._write_claims("remove", self._claims() - {_claim(key) for key in self.failed})
+    def finish(self, changes: Sequence[Change]) -> None:
+        """Give up the claims of these changes, but not of failed ones: what was made is marked.
+
+        A zone that went down keeps them all for the next run. Raises IrodsError.
+        """
+        if self._down or not any(
+            change.action is Action.CREATE or change.field("mark") for change in changes
+        ):
+            return
+        self.client.call(
+            lambda session: self.ledger.give_up(
+                session, self._unfinished, lambda key: key in self._done or self._settled(key)
+            ),
+            patience=PATIENCE,
+        )
 
     def apply(self, change: Change) -> str:
-        """Make one change and return a remark. Raises ChangeError with all that went wrong in it."""
+        """Make one change and return a remark.
+
+        Raises ChangeError with all that went wrong in it, and SystemDownError when the zone takes no changes
+        any more.
+        """
+        self._unfinished.add(change.key)
         try:
-            match change.key.kind, change.action:
-                case _, Action.DELETE:
-                    return self._delete(change)
-                case kind, Action.CREATE:
-                    self._create(kind, change)
-            self._update(change)
-        except (IrodsError, ChangeError) as error:
-            self.failed.add(change.key)
+            remark = self._make(change)
+        except IrodsError as error:
             raise ChangeError(str(error)) from error
+        self._unfinished.discard(change.key)
+        self._done.add(change.key)
+        return remark
+
+    def _make(self, change: Change) -> str:
+        if change.action is Action.DELETE:
+            return self._delete(change)
+        if change.action is Action.CREATE:
+            self._create(change)
+        self._update(change)
         return ""
 
-    def _claims(self) -> set[str]:
-        rows = self.client.rows(
-            UserMeta.value,
-            where=(
-                User.name == self.client.server.user,
-                User.zone == self.client.server.zone,
-                UserMeta.name == CLAIM,
-                UserMeta.units == self.platform,
-            ),
-        )
-        return {str(row[0]) for row in rows}
+    def _call(self, work: Callable[[iRODSSession], T], *, fresh: bool = False) -> T:
+        """What `work` returns for a session; tried again while that may help. It must be safe to repeat.
 
-    def _write_claims(self, operation: str, claims: Iterable[str]) -> None:
-        ordered = sorted(claims)
-        for start in range(0, len(ordered), CLAIMS_AT_ONCE):
-            operations = [
-                AVUOperation(operation=operation, avu=iRODSMeta(CLAIM, claim, self.platform))
-                for claim in ordered[start : start + CLAIMS_AT_ONCE]
-            ]
-            with self.client.session() as session:
-                session.metadata.apply_atomic_operations(User, self.client.server.user, *operations)
+        Raises IrodsError when the server refuses, SystemDownError when it is not there.
+        """
+        if self._down:
+            raise SystemDownError(self._down)
+        try:
+            return self.client.call(work, patience=PATIENCE, fresh=fresh)
+        except IrodsError as error:
+            if isinstance(error, LoginError) or (error.transient and not self._answers()):
+                self._down = str(error)
+                raise SystemDownError(self._down) from error
+            raise
 
-    def _create(self, kind: str, change: Change) -> None:
+    def _answers(self) -> bool:
+        """Whether the zone still answers anything."""
+        try:
+            self.client.rows(Zone.name)
+        except IrodsError:
+            return False
+        return True
+
+    def _administer(self, *words: str, done: Sequence[int] = ()) -> None:
+        """One call of `iadmin`; the codes `done` say that nothing was left to do."""
+
+        def work(session: iRODSSession) -> None:
+            calls.administer(session, *words)
+
+        try:
+            self._call(work)
+        except IrodsError as error:
+            if error.code not in done:
+                raise
+
+    def _create(self, change: Change) -> None:
         after = {item.name: item.after for item in change.fields}
-        name = change.key.name
-        with self.client.session() as session:
-            if kind == USER:
-                session.users.create(name, str(after["type"]))
-            elif kind == GROUP:
-                session.groups.create(name, group_admin=False)
-            elif kind == STORAGE_RESOURCE:
-                session.resources.create(name, str(after["type"]), str(after["host"]), str(after["vault"]))
-            else:
+        kind, name = change.key
+        match kind:
+            case "user":
+                words = ["add", "user", name, str(after["type"]), "", ""]
+            case "group":
+                words = ["add", "group", name, "", "", ""]
+            case "storage_resource":
+                location = f"{after['host'] or calls.EMPTY_HOST}:{after['vault'] or calls.EMPTY_VAULT}"
+                words = ["add", "resource", name, str(after["type"]), location, str(after["context"]), ""]
+            case "remote_zone":
+                comment = resources.comment(str(after["mark"]))
+                words = ["add", "zone", name, "remote", str(after["connection"]), comment]
+            case _:
                 raise ValueError(f"no such kind: {kind}")
+        attempts = 0
+
+        def work(session: iRODSSession) -> None:
+            nonlocal attempts
+            attempts += 1
+            calls.administer(session, *words)
+
+        try:
+            self._call(work)
+        except IrodsError as error:
+            # On a further attempt it was this apply that made it, and the answer was lost.
+            if error.code != ALREADY_THERE or (attempts == 1 and not self._is_ours(change.key)):
+                if error.code == ALREADY_THERE:
+                    self._unfinished.discard(change.key)
+                    raise ChangeError("somebody made it since it was planned; plan again") from error
+                raise
+
+    def _is_ours(self, key: Key) -> bool:
+        """Whether an object that exists carries the platform's mark, or another run claims it."""
+        deadline = time.monotonic() + MARKED_WITHIN
+        while True:
+            if self._call(lambda session: self._mark_of(session, key)).partition("/")[0] == self.platform:
+                return True
+            if key in self._call(self.ledger.others):
+                return True
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(MARKED_WITHIN / 4)
+
+    def _mark_of(self, session: iRODSSession, key: Key) -> str:
+        """The mark that an object carries, or nothing."""
+        where: tuple[Criterion, ...]
+        if key.kind == REMOTE_ZONE:
+            rows = calls.rows(session, (ZONE_COMMENT,), (Zone.name == key.name,))
+            return resources.commented(rows[0][0]) if rows else ""
+        if key.kind == STORAGE_RESOURCE:
+            columns, where = (ResourceMeta.value,), (Resource.name == key.name, ResourceMeta.name == MARK)
+        else:
+            of_zone = User.zone == self.client.server.zone
+            columns, where = (UserMeta.value,), (User.name == key.name, of_zone, UserMeta.name == MARK)
+        rows = calls.rows(session, columns, where)
+        return rows[0][0] if rows else ""
 
     def _update(self, change: Change) -> None:
         """Set the fields that change: marks first, then what access depends on."""
-        name = change.key.name
-        home = f"/{self.client.server.zone}/home/{name}"
-        creating = change.action is Action.CREATE
-        steps: dict[str, Callable[[iRODSSession, FieldChange], None]] = {
-            "mark": lambda session, item: self._mark(session, change.key, item),
-            "collection": lambda session, _: None if creating else session.collections.create(home, False),
-            "collection_mark": lambda session, item: self._set_mark(session, Collection, home, item),
-            "acl": lambda session, item: self._set_acl(session, home, item),
-            "inheritance": lambda session, item: _set_inheritance(session, home, item),
-            "members": lambda session, item: self._set_members(session, name, item),
-        }
-        if change.key.kind == USER and not creating:
-            steps["type"] = lambda session, item: session.users.modify(name, "type", str(item.after))
         problems = []
-        for field, step in steps.items():
+        for field, step in self._steps(change).items():
             if item := change.field(field):
                 try:
-                    with self.client.session() as session:
-                        step(session, item)
+                    step(item)
+                except SystemDownError:
+                    raise
                 except (IrodsError, ChangeError) as error:
                     problems.append(f"{field}: {error}")
         if problems:
             raise ChangeError("; ".join(problems))
 
-    def _mark(self, session: iRODSSession, key: Key, item: FieldChange) -> None:
-        model = Resource if key.kind == STORAGE_RESOURCE else User
-        self._set_mark(session, model, key.name, item)
-
-    def _set_mark(self, session: iRODSSession, model: type, name: str, item: FieldChange) -> None:
-        platform, _, facility = str(item.after).partition("/")
-        # As a keyword of this call: the library's own admin switch is shared by all sessions.
-        keywords = {ADMIN_KW: ""} if model is Collection else {}
-        session.metadata.set(model, name, iRODSMeta(MARK, platform, facility or None), **keywords)
-
-    def _set_acl(self, session: iRODSSession, home: str, item: FieldChange) -> None:
-        """Change the collection's ACL and that of all in it, which inheritance alone does not reach."""
-        zone = self.client.server.zone
-        after = parse_entries(_texts(item.after))
-        gone = parse_entries(_texts(item.before)).keys() - after.keys()
-        changed = {account: "null" for account in sorted(gone)} | {
-            account: level
-            for account, level in sorted(after.items())
-            if f"{account}:{level}" not in _texts(item.before)
+    def _steps(self, change: Change) -> Mapping[str, Callable[[FieldChange], None]]:
+        """How each field of an object is set, in this order; a created object has some from the start."""
+        kind, name = change.key
+        creating = change.action is Action.CREATE
+        home = f"/{self.client.server.zone}/home/{name}"
+        set_mark = self._marking(calls.ACCOUNT, name)
+        if kind == USER:
+            steps: dict[str, Callable[[FieldChange], None]] = {"mark": set_mark}
+            if not creating:
+                steps["type"] = lambda item: self._administer("modify", "user", name, "type", str(item.after))
+            return steps
+        if kind == GROUP:
+            steps = {"mark": set_mark}
+            if not creating:
+                steps["collection"] = lambda _: self._make_home(home)
+            return steps | {
+                "collection_mark": self._marking(calls.COLLECTION, home),
+                "acl": lambda item: self._set_acl(home, item),
+                "inheritance": lambda item: self._set_inheritance(home, item),
+                "members": lambda item: self._set_members(name, item),
+                "quota": lambda item: self._set_quotas(name, item),
+            }
+        if kind == STORAGE_RESOURCE:
+            steps = {"mark": self._marking(calls.STORAGE_RESOURCE, name)}
+            if not creating:
+                steps["context"] = lambda item: self._administer(
+                    "modify", "resource", name, "context", str(item.after)
+                )
+            # One step sets both.
+            moved = "parent" if change.field("parent") else "parent_context"
+            return steps | {moved: lambda _: self._place(name, change)}
+        if creating:
+            return {}
+        return {
+            "mark": lambda item: self._administer(
+                "modify", "zone", name, "comment", resources.comment(str(item.after))
+            ),
+            "connection": lambda item: self._administer("modify", "zone", name, "conn", str(item.after)),
         }
+
+    def _marking(self, kind: str, name: str) -> Callable[[FieldChange], None]:
+        return lambda item: self._call(
+            lambda session: calls.set_mark(session, kind, name, resources.avu(str(item.after)))
+        )
+
+    def _make_home(self, home: str) -> None:
+        try:
+            self._call(lambda session: session.collections.create(home, recurse=False))
+        except IrodsError as error:
+            if error.code != ALREADY_THERE:
+                raise
+
+    def _set_acl(self, home: str, item: FieldChange) -> None:
+        """Change the collection's ACL and that of all in it, which inheritance alone does not reach."""
+        before, after = parse_entries(_texts(item.before)), parse_entries(_texts(item.after))
+        changed = dict.fromkeys(sorted(before.keys() - after.keys()), "null")
+        changed |= {account: level for account, level in after.items() if before.get(account) != level}
         for account, level in changed.items():
             name, _, of_zone = account.partition("#")
-            session.acls.set(iRODSAccess(level, home, name, of_zone or zone), recursive=True, admin=True)
+            whom = name, of_zone or self.client.server.zone
+            self._call(partial(calls.set_access, path=home, account=whom, level=level))
 
-    def _set_members(self, session: iRODSSession, group: str, item: FieldChange) -> None:
+    def _set_inheritance(self, home: str, item: FieldChange) -> None:
+        self._call(lambda session: calls.set_inheritance(session, home, on=bool(item.after)))
+
+    def _set_members(self, group: str, item: FieldChange) -> None:
         """Add and remove members; one that fails does not stop the others."""
         before, after = set(_texts(item.before)), set(_texts(item.after))
         problems = []
-        for verb, users in (("remove", before - after), ("add", after - before)):
-            call = session.groups.addmember if verb == "add" else session.groups.removemember
-            done = ALREADY_THERE if verb == "add" else NOT_A_MEMBER
+        for verb, users, done in (
+            ("remove", before - after, NOT_A_MEMBER),
+            ("add", after - before, ALREADY_THERE),
+        ):
             for user in sorted(users):
+                account, _, of_zone = user.partition("#")
                 try:
-                    with self.client.answers():
-                        account, _, of_zone = user.partition("#")
-                        call(group, account, of_zone, group_admin=False)
+                    self._administer("modify", "group", group, verb, account, of_zone, done=[done])
                 except IrodsError as error:
-                    if error.code != done:
-                        problems.append(f"{verb} {user}: {error}")
+                    problems.append(f"{verb} {user}: {error}")
         if problems:
             raise ChangeError(", ".join(problems))
 
+    def _set_quotas(self, group: str, item: FieldChange) -> None:
+        """Set the limits that changed; a limit of 0 removes the quota."""
+        before, after = parse_limits(_texts(item.before)), parse_limits(_texts(item.after))
+        limits = dict.fromkeys(sorted(before.keys() - after.keys()), 0)
+        limits |= {on: size for on, size in after.items() if before.get(on) != size}
+        for on, size in limits.items():
+            self._administer("set-quota", "group", group, on, str(size))
+
+    def _place(self, name: str, change: Change) -> None:
+        """Put a storage resource below its parent, or take it out from there."""
+
+        def work(session: iRODSSession) -> None:
+            found = calls.rows(
+                session, (Resource.id, Resource.name, Resource.parent, Resource.parent_context)
+            )
+            names = {row[0]: row[1] for row in found}
+            at = next((row for row in found if row[1] == name), ("", "", "", ""))
+            now = names.get(at[2], ""), at[3]
+            parent, context = change.field("parent"), change.field("parent_context")
+            wanted = str(parent.after) if parent else now[0], str(context.after) if context else now[1]
+            if now == wanted:
+                return
+            if now[0]:
+                calls.administer(session, "rm", "childfromresc", now[0], name)
+            if wanted[0]:
+                calls.administer(session, "add", "childtoresc", wanted[0], name, wanted[1])
+
+        self._call(work, fresh=True)
+
     def _delete(self, change: Change) -> str:
-        """Remove a group. Access goes first; the group itself stays as long as its home holds data."""
+        """Remove a group or a remote zone.
+
+        Access to a group's home goes first. The group itself stays as long as its home holds data, unless the
+        plan says that they are to be destroyed.
+        """
+        name = change.key.name
+        if change.key.kind == REMOTE_ZONE:
+            self._administer("rm", "zone", name, done=[NO_SUCH_ZONE])
+            return ""
         if change.key.kind != GROUP:
             raise ValueError(f"a {change.key.kind} is not deleted")
-        name = change.key.name
         home = f"/{self.client.server.zone}/home/{name}"
-        with self.client.session() as session:
-            for field, revoke in (("members", self._set_members), ("acl", self._set_acl)):
-                item = change.field(field)
-                if item and item.before:
-                    revoke(session, name if field == "members" else home, FieldChange(field, item.before, ()))
-            try:
-                with self.client.answers():
-                    session.groups.remove(name)
-            except IrodsError as error:
-                if error.code != COLLECTION_NOT_EMPTY:
-                    raise
-                return f"access is withdrawn; the group stays, because {home} holds data"
+        if (item := change.field("members")) and item.before:
+            self._set_members(name, FieldChange("members", item.before, ()))
+        if (item := change.field("acl")) and item.before:
+            self._set_acl(home, FieldChange("acl", item.before, ()))
+        if change.destroys:
+            self._erase(home)
+        try:
+            self._administer("rm", "group", name, done=[NO_SUCH_GROUP])
+        except IrodsError as error:
+            if error.code != COLLECTION_NOT_EMPTY:
+                raise
+            return f"access is withdrawn; the group stays, because {home} holds data"
         return ""
 
+    def _erase(self, home: str) -> None:
+        """Delete a collection and all in it, past the trash. Goes on where an earlier attempt was cut off."""
+        server = self.client.server
 
-def _set_inheritance(session: iRODSSession, home: str, item: FieldChange) -> None:
-    session.acls.set(iRODSAccess("inherit" if item.after else "noinherit", home), admin=True)
+        def work(session: iRODSSession) -> None:
+            calls.set_access(session, home, (server.user, server.zone), resources.OWN)
+            session.collections.remove(home, recurse=True, force=True)
 
-
-def _claim(key: Key) -> str:
-    return f"{key.kind}/{key.name}"
+        try:
+            self._call(work)
+        except IrodsError as error:
+            if error.code not in NO_COLLECTION:
+                raise
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -1,25 +1,28 @@
 """Connections to a zone: TLS always, verified always, bounded in number, gone when not in use.
 
 An idle connection delays every reload of the server until its grace period has passed, so a client is
-opened for a piece of work and closed after it.
+opened for a piece of work and closed after it. What may pass by itself (a server that restarts, a catalogue
+that is away for some seconds) is tried again on a new connection, for as long as the caller has patience.
 """
 
 import logging
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import LifoQueue
 from types import TracebackType
-from typing import Any
+from typing import TypeVar
 
 from irods.column import Column, Criterion
 from irods.exception import NetworkException, PycommandsException, iRODSException
 from irods.session import iRODSSession
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
 from controlplane.errors import BicError
 from controlplane.model import Host, Zone
+from controlplane.systems.irods import calls
 
 # The client library logs a network error before it raises it; we report it ourselves, once.
 logging.getLogger("irods").setLevel(logging.CRITICAL + 1)
@@ -30,6 +33,30 @@ TIMEOUT = 30.0
 CONNECTIONS = 6
 """Connections for bulk work: a server on two cores gains nothing from more than 8."""
 
+TRANSIENT = frozenset(
+    {
+        -4000,  # SYS_HEADER_READ_LEN_ERR
+        -18000,  # SYS_OUT_OF_FILE_DESC
+        -22000,  # SYS_SVR_TO_SVR_CONNECT_FAILED
+        -38000,  # SYS_AGENT_INIT_ERR
+        -49000,  # SYS_FORK_ERROR
+        -115000,  # SYS_SOCK_READ_TIMEDOUT
+        -116000,  # SYS_SOCK_READ_ERR
+        -118000,  # SYS_MAX_CONNECT_COUNT_EXCEEDED
+        -162000,  # SYS_SOCK_CONNECT_ERR
+        -305000,  # USER_SOCK_CONNECT_ERR
+        -347000,  # USER_SOCK_CONNECT_TIMEDOUT
+        -801000,  # CATALOG_NOT_CONNECTED
+        -803000,  # CAT_CONNECT_ERR
+        -806000,  # CAT_SQL_ERR, what a stopped PostgreSQL gives
+        -824000,  # CAT_NOT_OPEN, the same
+    }
+)
+"""Codes of the server for what may pass by itself; codes have a system's errno in their last three digits."""
+
+LONGEST_WAIT = 5.0
+"""Seconds between two attempts at most."""
+
 LIBRARY_ERRORS = (iRODSException, PycommandsException, OSError, EOFError, KeyError, ValueError)
 """What the client library raises when a server refuses, fails or is not there."""
 
@@ -37,10 +64,24 @@ LIBRARY_ERRORS = (iRODSException, PycommandsException, OSError, EOFError, KeyErr
 class IrodsError(BicError):
     """A server that could not be reached or refused, in one line for people."""
 
-    def __init__(self, message: str, code: int = 0) -> None:
+    def __init__(self, message: str, code: int = 0, *, transient: bool = False) -> None:
         super().__init__(message)
         self.code = code
         """The iRODS error code, or 0 when there was no answer."""
+        self.transient = transient or nominal(code) in TRANSIENT
+        """Whether another attempt may succeed: the connection was lost, or the server says so."""
+
+
+class LoginError(IrodsError):
+    """A server that takes no connection from us, so that nothing can be done there."""
+
+
+def nominal(code: int) -> int:
+    """An iRODS error code without the system's errno in its last digits."""
+    return -(-code // 1000 * 1000)
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -123,9 +164,11 @@ def explain(server: Endpoint, error: Exception) -> IrodsError:
         return IrodsError(f"{server}: its certificate is not accepted: {error.verify_message}")
     cause = error.__context__ if isinstance(error, NetworkException) else error
     if isinstance(cause, TimeoutError):
-        return IrodsError(f"{server}: no answer within {server.timeout:g} s")
+        return IrodsError(f"{server}: no answer within {server.timeout:g} s", transient=True)
     detail = f" ({cause})" if cause is not error and isinstance(cause, OSError) else ""
-    return IrodsError(f"{server}: {' '.join(str(error).split()) or type(error).__name__}{detail}")
+    lost = isinstance(error, NetworkException | OSError | EOFError)
+    text = " ".join(str(error).split()) or type(error).__name__
+    return IrodsError(f"{server}: {text}{detail}", transient=lost)
 
 
 class Client:
@@ -156,29 +199,66 @@ class Client:
             raise explain(self.server, error) from error
 
     @contextmanager
-    def session(self) -> Iterator[iRODSSession]:
-        """A session for this thread alone. What the library raises comes out as IrodsError."""
+    def session(self, *, fresh: bool = False) -> Iterator[iRODSSession]:
+        """A connected session for this thread alone. What the library raises comes out as IrodsError.
+
+        A server's agent reads the zone's storage resources when it starts and never again, so what depends
+        on a storage resource made since needs a `fresh` session. Raises LoginError when the server takes no
+        connection.
+        """
         session = self._idle.get()
         usable = False
         try:
-            session = session or open_session(self.server)
+            if fresh and session is not None:
+                _discard(session)
+                session = None
+            if session is None:
+                session = self._connected()
             with self.answers():
                 yield session
-            usable = True
-        except BicError as error:
+            usable = not fresh
+        except IrodsError as error:
             # After an error code from the server the connection is as good as before.
-            usable = bool(getattr(error, "code", 0))
+            usable = bool(error.code) and not error.transient and not fresh
             raise
         finally:
             if not usable and session is not None:
                 _discard(session)
             self._idle.put(session if usable else None)
 
-    def rows(self, *columns: Column, where: tuple[Criterion, ...] = ()) -> list[tuple[Any, ...]]:
-        """All rows of one query, read to its end, so that none stays open on the server."""
-        with self.session() as session:
-            query = session.query(*columns).filter(*where)
-            return [tuple(row[column] for column in columns) for row in query.get_results()]
+    def _connected(self) -> iRODSSession:
+        session = open_session(self.server)
+        try:
+            with session.pool.get_connection():
+                return session
+        except LIBRARY_ERRORS as error:
+            _discard(session)
+            reason = explain(self.server, error)
+            raise LoginError(str(reason), reason.code, transient=reason.transient) from error
+
+    def call(self, work: Callable[[iRODSSession], T], *, patience: float = 0.0, fresh: bool = False) -> T:
+        """What `work` returns for a session; tried again for `patience` seconds while that may help.
+
+        So `work` must be safe to repeat: what is lost may be the answer alone. Raises IrodsError.
+        """
+        attempts = Retrying(
+            retry=retry_if_exception(lambda error: isinstance(error, IrodsError) and error.transient),
+            stop=stop_after_delay(patience),
+            wait=wait_exponential_jitter(multiplier=0.1, max=LONGEST_WAIT, jitter=0.1),
+            reraise=True,
+        )
+
+        def attempt() -> T:
+            with self.session(fresh=fresh) as session:
+                return work(session)
+
+        return attempts(attempt)
+
+    def rows(
+        self, *columns: Column, where: tuple[Criterion, ...] = (), patience: float = 0.0
+    ) -> list[tuple[str, ...]]:
+        """All rows of one GenQuery1 query as texts, read to its end, so that none stays open there."""
+        return self.call(lambda session: calls.rows(session, columns, where), patience=patience)
 
     def close(self) -> None:
         """Disconnect all sessions, each when it is no longer in use."""

@@ -5,53 +5,96 @@ and the collaborators, reads. A facility's own collection is owned by its refere
 people. New data take over the collection's ACL (inheritance).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import date
 
-from controlplane.model import Facility, Platform, Team, Zone
+from controlplane.model import Facility, Platform, Quota, Team, Zone
 from controlplane.state import Key, Resource, State
 from controlplane.systems.irods import resources
-from controlplane.systems.irods.resources import OWN, READ, USER, WRITE, entry
+from controlplane.systems.irods.resources import OWN, READ, STORAGE_RESOURCE, TOTAL, WRITE, entry
+
+_Keys = Mapping[str, Key]
+"""Keys of accounts by name; groups that hold the same people share them."""
 
 
 def desired_state(platform: Platform, zone: Zone) -> State:
-    """All that the facilities of `zone` need in it."""
+    """All that the platform needs in `zone`, for people whom the inventory names."""
     facilities = list(platform.facilities_of(zone.name))
+    users = list(_users(platform.name, facilities))
+    keys = {found.key.name: found.key for found in users}
     return State(
         [
-            *_users(platform.name, facilities),
-            *(made for facility in facilities for made in _groups(platform.name, facility)),
-            *(made for facility in facilities for made in _storage_resources(platform, facility)),
+            *users,
+            *(made for facility in facilities for made in _groups(platform.name, facility, keys)),
+            *_storage_resources(platform, zone),
+            *(
+                resources.remote_zone(
+                    remote.name,
+                    mark=resources.mark(platform.name, ""),
+                    connection=f"{remote.host}:{remote.port}",
+                )
+                for remote in zone.remote_zones
+            ),
         ]
     )
 
 
+def teams_from_elsewhere(platform: Platform, zone: Zone) -> int:
+    """How many teams of the zone's facilities have members that the inventory does not name."""
+    return sum(
+        team.members_from is not None
+        for facility in platform.facilities_of(zone.name)
+        for team in facility.teams
+    )
+
+
+def erasable_groups(platform: Platform, today: date) -> frozenset[str]:
+    """The groups that may be deleted with their data today, because a rule of the inventory says so."""
+    return frozenset(
+        f"{rule.facility}-{rule.team}" if rule.team else rule.facility
+        for rule in platform.retention
+        if rule.delete_data_from <= today
+    )
+
+
 def _users(platform: str, facilities: list[Facility]) -> Iterator[Resource]:
-    homes: dict[str, set[str]] = {}
+    # Somebody of two facilities belongs to neither of them alone.
+    facility_of: dict[str, str] = {}
     for facility in facilities:
         for person in facility.people:
-            homes.setdefault(person.user, set()).add(facility.id)
-    for name, of in homes.items():
-        # Somebody of two facilities belongs to neither of them alone.
-        facility_id = next(iter(of)) if len(of) == 1 else ""
-        yield resources.user(name, mark=resources.mark(platform, ""), kind="rodsuser", facility=facility_id)
+            facility_of[person.user] = "" if person.user in facility_of else facility.id
+    fields = resources.user_fields(mark=resources.mark(platform, ""), kind="rodsuser")
+    for name, facility_id in facility_of.items():
+        yield resources.user(name, fields, facility=facility_id)
 
 
-def _groups(platform: str, facility: Facility) -> Iterator[Resource]:
+def _groups(platform: str, facility: Facility, keys: _Keys) -> Iterator[Resource]:
     own_acl = [entry(facility.id, READ), *(entry(person.user, OWN) for person in facility.referents)]
     acls: dict[str | None, list[str]] = {team.id: _team_acl(team) for team in facility.teams}
     acls[None] = own_acl
+    quotas: dict[str | None, Quota | None] = {team.id: team.quota for team in facility.teams}
+    quotas[None] = facility.quota
+    marked = resources.mark(platform, facility.id)
     for group in facility.groups:
+        quota = quotas[group.team]
+        limits = dict(quota.storage_resources) if quota else {}
+        if quota and quota.total is not None:
+            limits[TOTAL] = quota.total
         yield resources.group(
             group.name,
-            mark=resources.mark(platform, facility.id),
+            mark=marked,
             members=group.users,
+            quotas=limits,
             collection=True,
-            collection_mark=resources.mark(platform, facility.id),
+            collection_mark=marked,
             inheritance=True,
             acl=acls[group.team],
             facility=facility.id,
             team=group.team or "",
-            depends_on=(Key(USER, name) for name in group.users),
+            depends_on=[
+                *(keys[name] for name in group.users),
+                *(Key(STORAGE_RESOURCE, name) for name in limits if name != TOTAL),
+            ],
         )
 
 
@@ -59,17 +102,24 @@ def _team_acl(team: Team) -> list[str]:
     return [
         entry(team.group, READ),
         entry(team.pi.user, OWN),
-        *(entry(member.person.user, WRITE) for member in team.members if member.role == "contributor"),
+        *(
+            entry(member.person.user, WRITE)
+            for member in team.members
+            if member.role == "contributor" and member.person.user != team.pi.user
+        ),
     ]
 
 
-def _storage_resources(platform: Platform, facility: Facility) -> Iterator[Resource]:
-    for wanted in facility.storage_resources:
+def _storage_resources(platform: Platform, zone: Zone) -> Iterator[Resource]:
+    for wanted in platform.storage_resources_of(zone.name):
         yield resources.storage_resource(
             wanted.name,
-            mark=resources.mark(platform.name, facility.id),
-            kind="unixfilesystem",
-            host=platform.hosts[wanted.host].fqdn,
-            vault=wanted.vault,
-            facility=facility.id,
+            mark=resources.mark(platform.name, wanted.facility),
+            kind=wanted.kind,
+            host=platform.hosts[wanted.host].fqdn if wanted.host else "",
+            vault=wanted.vault or "",
+            context=wanted.context,
+            parent=wanted.parent or "",
+            parent_context=wanted.parent_context or "",
+            facility=wanted.facility,
         )

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from irods.column import Column, Criterion, Like
-from irods.models import Collection, DataObject, Resource, User
+from irods.models import Collection, Resource, User
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from controlplane.model import Platform, Zone
+from controlplane.systems.irods import calls
 from controlplane.systems.irods.client import Client, Endpoint, IrodsError, endpoint
 
 SERVERS_INTERVAL = 30.0
@@ -80,7 +81,7 @@ class Contents:
             yield _gauge(f"bic_irods_{what}", f"Number of {what} in the zone.", self.zone.name, count)
         yield from self._storage(storage)
 
-    def _storage(self, rows: list[tuple[str | None, ...]]) -> Iterator[Metric]:
+    def _storage(self, rows: list[tuple[str, ...]]) -> Iterator[Metric]:
         facility = {
             resource.name: resource.facility
             for of_zone in self.platform.facilities_of(self.zone.name)
@@ -99,10 +100,10 @@ class Contents:
             "bic_irods_storage_resource_free_bytes", "Free space as the catalogue knows it.", labels=names
         )
         for name, kind, host, status, space in rows:
-            labels = [self.zone.name, str(name), facility.get(str(name), "")]
+            labels = [self.zone.name, name, facility.get(name, "")]
             up.add_metric(labels, 0.0 if status == "down" else 1.0)
-            info.add_metric([*labels, str(kind), str(host)], 1.0)
-            if space and space.isdecimal():
+            info.add_metric([*labels, kind, host], 1.0)
+            if space.isdecimal():
                 free.add_metric(labels, float(space))
         yield from (up, info, free)
 
@@ -214,9 +215,8 @@ def _number(client: Client, column: Column, *where: Criterion) -> float:
 
 
 def _usage(client: Client, *where: Criterion) -> Amount:
-    with client.session() as session:
-        rows = session.query().filter(*where).count(DataObject.id).sum(DataObject.size).all()
-        return (_value(rows[0][DataObject.id]), _value(rows[0][DataObject.size])) if len(rows) else (0.0, 0.0)
+    number, size = client.call(lambda session: calls.amount(session, *where))
+    return float(number), float(size)
 
 
 def _value(text: object) -> float:

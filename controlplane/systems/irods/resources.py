@@ -2,26 +2,30 @@
 
 - A **user** is an account of type rodsuser, without a password: people log in through single sign-on.
 - A **group** is an iRODS group together with its home collection `/<zone>/home/<group>`: iRODS makes and
-  removes the two together. Its fields are the members and, of the collection, inheritance and ACL.
-- A **storage resource** is a unixfilesystem on one of the zone's servers. Host and vault are fixed: moving
-  data is not a plan's work.
+  removes the two together. Its fields are the members, the quotas and, of the collection, inheritance and
+  ACL.
+- A **storage resource** is a folder on one of the zone's servers, or what coordinates others (its children).
+  Type, host and vault are fixed: moving data is not a plan's work. Its place below a parent is a field of the
+  child.
+- A **remote zone** is a zone that this one is federated with.
 
-Each carries a mark, the AVU `bic:managed` = the platform's name, with the facility as its unit. What has no
-mark is not ours. Creation and mark are two calls, so before it creates, an apply writes a claim for each
-object onto the administrator's account (the AVU `bic:claim` = `<kind>/<name>`, unit the platform's name).
-An object without a mark and with a claim was made by an apply that did not finish, and is ours.
+Each carries a mark, the AVU `bic:managed` = the platform's name, with the facility as its unit; a remote
+zone, which can have no AVU, carries it in its comment. What has no mark is not ours. Creation and mark are
+two calls, except for a remote zone, so before it creates, an apply claims what it is about to make (see
+`claims.py`). An object without a mark and with a claim was made by an apply that did not finish, and is ours.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from controlplane.state import Key, Resource
+from controlplane.model.sizes import format_size, parse_size
+from controlplane.state import Fields, Key, Resource, Value, make_fields
 
 USER = "user"
 GROUP = "group"
 STORAGE_RESOURCE = "storage_resource"
+REMOTE_ZONE = "remote_zone"
 
 MARK = "bic:managed"
-CLAIM = "bic:claim"
 
 # Levels of access by the names that ichmod takes; a server may answer with the longer ones.
 OWN = "own"
@@ -29,14 +33,40 @@ WRITE = "write"
 READ = "read"
 _LEVELS = {"modify object": WRITE, "modify_object": WRITE, "read object": READ, "read_object": READ}
 
+TOTAL = "total"
+"""What a quota over all storage resources is called instead of a name."""
+
 KEPT_USER = "accounts are not deleted by a plan"
 KEPT_STORAGE_RESOURCE = "storage resources are not deleted by a plan"
 KEPT_GROUP = "its home collection holds data"
+KEPT_REMOTE_ZONE = "accounts of that zone have access here"
+
+RETIRED_GROUP = make_fields({"members": (), "acl": ()})
+"""A group whose data stay gives nobody access to them."""
+
+_FIXED = frozenset({"type", "host", "vault"})
 
 
 def mark(platform: str, facility: str) -> str:
     """A mark as a field's value: the platform's name and, after a slash, the facility."""
     return f"{platform}/{facility}" if facility else platform
+
+
+def avu(value: str) -> tuple[str, str, str]:
+    """The AVU that a mark, given as a field's value, is stored as."""
+    platform, _, facility = value.partition("/")
+    return MARK, platform, facility
+
+
+def comment(value: str) -> str:
+    """The comment of a remote zone that is a mark, given as a field's value."""
+    return f"{MARK} {value}"
+
+
+def commented(text: str) -> str:
+    """The mark, as a field's value, that a remote zone's comment is; empty when it is none."""
+    prefix = f"{MARK} "
+    return text.removeprefix(prefix) if text.startswith(prefix) else ""
 
 
 def level(name: str) -> str:
@@ -54,15 +84,26 @@ def parse_entries(entries: Iterable[str]) -> dict[str, str]:
     return {account: access for account, _, access in (text.rpartition(":") for text in entries)}
 
 
-def user(name: str, *, mark: str, kind: str, facility: str = "", owned: bool = True) -> Resource:
-    """An account; `kind` is its iRODS type."""
-    return Resource(
-        Key(USER, name),
-        {"type": kind, "mark": mark},
-        facility=facility,
-        owned=owned,
-        keep=KEPT_USER,
-    )
+def limit(storage_resource: str, size: int) -> str:
+    """One quota as a text: the storage resource's name or `total`, and the exact size."""
+    shown = format_size(size)
+    return f"{storage_resource}={shown if parse_size(shown) == size else size}"
+
+
+def parse_limits(limits: Iterable[str]) -> dict[str, int]:
+    """The bytes of quotas by storage resource or `total`."""
+    parts = (text.rpartition("=") for text in limits)
+    return {name: int(size) if size.isdecimal() else parse_size(size) for name, _, size in parts}
+
+
+def user_fields(*, mark: str, kind: str) -> Fields:
+    """The fields of an account; `kind` is its iRODS type. Accounts that are alike share them."""
+    return make_fields({"type": kind, "mark": mark})
+
+
+def user(name: str, fields: Fields, *, facility: str = "", owned: bool = True) -> Resource:
+    """An account with `user_fields`."""
+    return Resource(Key(USER, name), fields, facility=facility, owned=owned, keep=KEPT_USER)
 
 
 def group(
@@ -70,6 +111,7 @@ def group(
     *,
     mark: str,
     members: Iterable[str],
+    quotas: Mapping[str, int],
     collection: bool,
     collection_mark: str,
     inheritance: bool,
@@ -79,35 +121,73 @@ def group(
     depends_on: Iterable[Key] = (),
     owned: bool = True,
     keep: str = "",
+    destroys: str = "",
 ) -> Resource:
-    """A group and its home collection; `collection` says whether the latter exists."""
+    """A group and its home collection; `collection` says whether the latter exists.
+
+    `quotas` are bytes by storage resource or `total`.
+    """
+    fields: dict[str, Value] = {
+        "mark": mark,
+        "members": tuple(members),
+        "quota": tuple(limit(on, size) for on, size in quotas.items()),
+        "collection": collection,
+        "collection_mark": collection_mark,
+        "inheritance": inheritance,
+        "acl": tuple(acl),
+    }
     return Resource(
         Key(GROUP, name),
-        {
-            "mark": mark,
-            "members": tuple(members),
-            "collection": collection,
-            "collection_mark": collection_mark,
-            "inheritance": inheritance,
-            "acl": tuple(acl),
-        },
+        make_fields(fields),
         depends_on=frozenset(depends_on),
         facility=facility,
         team=team,
         owned=owned,
         keep=keep,
+        retired=RETIRED_GROUP,
+        destroys=destroys,
     )
 
 
 def storage_resource(
-    name: str, *, mark: str, kind: str, host: str, vault: str, facility: str = "", owned: bool = True
+    name: str,
+    *,
+    mark: str,
+    kind: str,
+    host: str,
+    vault: str,
+    context: str,
+    parent: str,
+    parent_context: str,
+    facility: str = "",
+    owned: bool = True,
 ) -> Resource:
-    """A storage resource; `kind` is its iRODS type, `host` an FQDN, `vault` an absolute path."""
+    """A storage resource; `kind` is its iRODS type, `host` an FQDN, `vault` an absolute path.
+
+    Host and vault are empty for a type that coordinates, `parent` for a root.
+    """
+    fields: dict[str, Value] = {
+        "mark": mark,
+        "type": kind,
+        "host": host,
+        "vault": vault,
+        "context": context,
+        "parent": parent,
+        "parent_context": parent_context,
+    }
     return Resource(
         Key(STORAGE_RESOURCE, name),
-        {"mark": mark, "type": kind, "host": host, "vault": vault},
-        fixed=frozenset({"type", "host", "vault"}),
+        make_fields(fields),
+        depends_on=frozenset({Key(STORAGE_RESOURCE, parent)} if parent else ()),
+        fixed=_FIXED,
         facility=facility,
         owned=owned,
         keep=KEPT_STORAGE_RESOURCE,
+    )
+
+
+def remote_zone(name: str, *, mark: str, connection: str, owned: bool = True, keep: str = "") -> Resource:
+    """A federated zone; `connection` is `host:port` of its catalog provider."""
+    return Resource(
+        Key(REMOTE_ZONE, name), make_fields({"mark": mark, "connection": connection}), owned=owned, keep=keep
     )

@@ -1,57 +1,115 @@
 """A zone as a system to be reconciled."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from functools import cached_property
 
 from controlplane.errors import BicError
 from controlplane.model import Platform, Zone
 from controlplane.reconcile.port import ChangeError, ObservationError, Progress
-from controlplane.state import Change, Key, State
-from controlplane.systems.irods import observe
+from controlplane.state import Action, Change, Key, State
+from controlplane.systems.irods import hosts, observe
 from controlplane.systems.irods.apply import Applier
 from controlplane.systems.irods.client import CONNECTIONS, Client, IrodsError, endpoint
-from controlplane.systems.irods.desired import desired_state
+from controlplane.systems.irods.desired import desired_state, erasable_groups, teams_from_elsewhere
+from controlplane.systems.irods.resources import STORAGE_RESOURCE
 
 
 def systems(platform: Platform) -> "Iterator[ZoneSystem]":
     """One system per zone."""
-    return (ZoneSystem(platform, zone) for zone in platform.zones.values())
+    today = date.today()
+    return (ZoneSystem(platform, zone, today) for zone in platform.zones.values())
 
 
 class ZoneSystem:
     """One zone of a platform, entered through its catalog provider."""
 
-    def __init__(self, platform: Platform, zone: Zone, client: Client | None = None) -> None:
-        """Connect when needed, or use `client`, which closes with this system."""
+    def __init__(self, platform: Platform, zone: Zone, today: date, client: Client | None = None) -> None:
+        """Connect when needed, or use `client`, which closes with this system.
+
+        `today` decides which retention rules count.
+        """
         self.platform = platform
         self.zone = zone
+        self.today = today
         self.id = f"irods/{zone.name}"
         self.title = f"iRODS zone {zone.name}"
         self.connections = CONNECTIONS
         self._client = client
         self._applier: Applier | None = None
+        self._observed: State | None = None
 
     def desired(self) -> State:
-        """What the inventory wants in the zone."""
+        """What the inventory wants in the zone.
+
+        Raises ObservationError when it does not name all people.
+        """
+        if teams := teams_from_elsewhere(self.platform, self.zone):
+            what = "1 team comes" if teams == 1 else f"{teams} teams come"
+            raise ObservationError(
+                f"the members of {what} from Authentik (members_from), which this version cannot read"
+            )
+        return self._wanted
+
+    @cached_property
+    def _wanted(self) -> State:
         return desired_state(self.platform, self.zone)
 
     def observe(self, progress: Progress) -> State:
         """What the zone holds. Raises ObservationError."""
         try:
-            return observe.observe(self._connected(), self.platform.name, self.desired().keys(), progress)
+            self._observed = observe.observe(
+                self._connected(),
+                self.platform.name,
+                self._wanted.keys(),
+                erasable_groups(self.platform, self.today),
+                progress,
+            )
         except BicError as error:
             raise ObservationError(str(error)) from error
+        return self._observed
 
     def refusals(self, changes: Sequence[Change]) -> Mapping[Key, str]:
-        """Nothing is refused."""
-        return {}
+        """The storage resources whose host a server of the zone does not know, and why.
+
+        Hosts of storage resources that exist are not asked about. Raises ObservationError.
+        """
+        known = {
+            str(found.fields["host"])
+            for key, found in (self._observed or {}).items()
+            if key.kind == STORAGE_RESOURCE
+        }
+        wanted = {
+            change.key: str(item.after)
+            for change in changes
+            if change.action is Action.CREATE and (item := change.field("host"))
+        }
+        asked = {host for host in wanted.values() if host and host not in known}
+        try:
+            servers = {
+                name: replace(endpoint(self.zone, self.platform.hosts[name]), timeout=hosts.TIMEOUT)
+                for name in self.zone.servers
+            }
+            reasons = hosts.unknown_hosts(servers, asked)
+        except BicError as error:
+            raise ObservationError(str(error)) from error
+        return {key: reasons[host] for key, host in wanted.items() if host in reasons}
 
     def begin(self, changes: Sequence[Change]) -> None:
-        """Claim what the changes create."""
-        self._applier = Applier(self._connected(), self.platform.name)
+        """Claim what is created."""
+        self._applier = Applier(self._connected(), self.platform.name, self._settled)
         try:
             self._applier.begin(changes)
         except IrodsError as error:
             raise ChangeError(str(error)) from error
+
+    def _settled(self, key: Key) -> bool:
+        """Whether an object needed no claim when the zone was read."""
+        if self._observed is None:
+            return False
+        found = self._observed.get(key)
+        return bool(found.fields["mark"]) if found else key not in self._wanted
 
     def apply(self, change: Change) -> str:
         """Make one change."""
@@ -60,7 +118,7 @@ class ZoneSystem:
         return self._applier.apply(change)
 
     def finish(self, changes: Sequence[Change]) -> None:
-        """Give up the claims of these changes."""
+        """Give up the claims."""
         if self._applier is None:
             raise ValueError("begin was not called")
         try:

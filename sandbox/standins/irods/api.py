@@ -40,6 +40,8 @@ class Api:
 
 APIS: dict[int, Api] = {}
 
+EXEC_MY_RULE = 625
+
 
 def api(number: int, name: str, *, admin: bool = False) -> Callable[[Handler], Handler]:
     """Register a handler under an API number."""

@@ -1,6 +1,6 @@
 """The administration APIs: general (701, for administrators) and user (714, for everyone, within limits)."""
 
-from . import passwords, quotas, resources, users
+from . import passwords, quotas, resources, users, zones
 from .api import Reply, api
 from .errors import Code, IrodsError
 from .redact import arguments
@@ -42,18 +42,39 @@ def general_admin(session: Session, message: Message) -> Reply:  # noqa: PLR0912
             case ["rm", "resource", name, *_]:
                 resources.remove(tx, name)
             case ["add", "childtoresc", parent, child, context, *_]:
-                resources.add_child(tx, parent, child, context)
+                resources.add_child(tx, session.parents, parent, child, context)
             case ["rm", "childfromresc", parent, child, *_]:
-                resources.remove_child(tx, parent, child)
+                resources.remove_child(tx, session.parents, parent, child)
             case ["modify", "resource", name, option, value, *_]:
                 resources.modify(tx, name, option, value)
+            case ["add", "zone", name, kind, connection, comment, *_]:
+                zones.create(tx, name, kind, connection, comment)
+            case ["modify", "zone", name, option, value, *_]:
+                zones.modify(tx, name, option, value)
+            case ["rm", "zone", name, *_]:
+                zones.remove(tx, name)
             case ["set-quota", kind, name, resource, limit, *_]:
                 quotas.set_limit(tx, zone, (kind, name, resource, limit))
             case ["calculate-usage", *_]:
                 quotas.calculate(tx)
             case _:
                 raise IrodsError(Code.CAT_INVALID_ARGUMENT)
+    _change_root(session, words)
     return Reply(stack=stack)
+
+
+def _change_root(session: Session, words: list[str]) -> None:
+    """Make or remove the collection of a remote zone.
+
+    As in iRODS a step of its own: when it fails, the zone's entry is made or gone all the same.
+    """
+    if words[1:2] != ["zone"] or words[0] not in ("add", "rm"):
+        return
+    with session.catalogue.write() as tx:
+        if words[0] == "add":
+            zones.create_root(tx, words[2], session.user)
+        else:
+            zones.remove_root(tx, words[2])
 
 
 @api(714, "USER_ADMIN_AN")

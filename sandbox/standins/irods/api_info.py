@@ -6,7 +6,7 @@ import os
 import platform
 
 from . import rules
-from .api import Reply, api
+from .api import EXEC_MY_RULE, Reply, api
 from .config import API_VERSION, RELEASE
 from .errors import Code, IrodsError
 from .resources import COORDINATING_TYPES, STORAGE_TYPES
@@ -151,10 +151,17 @@ def _output_buffer(content: str) -> str:
     )
 
 
-@api(625, "EXEC_MY_RULE_AN")
+@api(EXEC_MY_RULE, "EXEC_MY_RULE_AN")
 def execute_rule(session: Session, message: Message) -> Reply:
-    """Run a client's rule and answer what it wrote."""
+    """Run a client's rule, here or on the server that it names, and answer what it wrote."""
     node = Node.parse(message.body)
+    host = node.child("RHostAddr_PI").get("hostAddr")
+    if host and not session.from_peer and not session.state.is_local(host):
+        reply = session.remote(host, message)
+        if reply.int_info < 0:
+            # As on the real server, the other's error stack stays behind.
+            raise IrodsError(reply.int_info)
+        return Reply(reply.int_info, reply.body.decode())
     instance = node.keywords().get("instance_name")
     if instance is not None and instance not in session.config.rule_engine_instances:
         raise IrodsError(Code.SYS_INVALID_INPUT_PARAM, f"no rule engine instance {text(instance)}")

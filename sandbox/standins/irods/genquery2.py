@@ -114,8 +114,8 @@ class _Builder:
         for prefix in self.metadata:
             alias, owner, key = _METADATA[prefix]
             sql.append(
-                f"inner join R_OBJT_METAMAP o{alias} on {self.aliases[owner]}.{key} = o{alias}.object_id"
-                f" inner join R_META_MAIN {alias} on o{alias}.meta_id = {alias}.meta_id"
+                f"left join R_OBJT_METAMAP o{alias} on {self.aliases[owner]}.{key} = o{alias}.object_id"
+                f" left join R_META_MAIN {alias} on o{alias}.meta_id = {alias}.meta_id"
             )
         kind = "left" if admin else "inner"
         for alias, owner, key in _ACCESS.values():
@@ -252,7 +252,7 @@ class _Parser:
     def parse(self, client: Client) -> tuple[str, int, int]:
         """Return the SQL without its limit, the limit and the offset."""
         self._expect("select")
-        distinct = "" if self._accept("no", "distinct") else "distinct " if self._accept("distinct") else ""
+        distinct = "distinct " if self._accept("distinct") else ""
         columns = self._list()
         conditions = [self._disjunction()] if self._accept("where") else []
         tail = ""

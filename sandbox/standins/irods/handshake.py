@@ -24,6 +24,8 @@ USE_TLS, USE_TCP, FAILURE = "CS_NEG_USE_SSL", "CS_NEG_USE_TCP", "CS_NEG_FAILURE"
 NEGOTIATE = "request_server_negotiation"
 PEER_OPTION = "irods-standin-server"
 AUTHENTICATION_API = 110000
+# What a connection to another server is for: its files, the requests of a client, a client's rule.
+FILES, CLIENT, RULES = "files", "client", "rules"
 _TIMEOUT = 30.0
 _FAREWELL = 2.0
 
@@ -159,12 +161,18 @@ def client_context(config: ServerConfig) -> ssl.SSLContext:
 
 
 def connect(
-    config: ServerConfig, host: str, port: int, startup: Startup, default_resource: str | None = None
+    config: ServerConfig,
+    host: str,
+    port: int,
+    startup: Startup,
+    *,
+    purpose: str = FILES,
+    default_resource: str = "",
 ) -> Channel:
     """Connect to another server of the zone and prove that we know the zone's keys.
 
-    With a `default_resource` the connection is for a client's requests, and the other server makes new data
-    objects on that storage resource; without one it is for the files of the other host. Raises `IrodsError`
+    On a connection for a client's requests the other server makes new data objects on `default_resource`.
+    Raises `IrodsError`
     with -162000 when it cannot be reached, -1825000 when the two do not agree on TLS and -910000 when the
     zone's keys differ.
     """
@@ -174,7 +182,7 @@ def connect(
         raise IrodsError(Code.SYS_SOCK_CONNECT_ERR, f"{host}:{port}: {error}") from error
     try:
         _start(config, channel, host, startup)
-        _prove_keys(config, channel, default_resource)
+        _prove_keys(config, channel, purpose, default_resource)
         channel.sock.settimeout(None)
     except (OSError, ProtocolError) as error:
         close(channel)
@@ -204,14 +212,14 @@ def _start(config: ServerConfig, channel: Channel, host: str, startup: Startup) 
         channel.write(Message("SHARED_SECRET"))
 
 
-def _prove_keys(config: ServerConfig, channel: Channel, default_resource: str | None) -> None:
+def _prove_keys(config: ServerConfig, channel: Channel, purpose: str, default_resource: str) -> None:
     asked = {"scheme": "zone_key", "next_operation": "auth_agent_auth_request"}
     challenge = request_json(channel, AUTHENTICATION_API, asked)["request_result"]
     answer = {
         "scheme": "zone_key",
         "next_operation": "auth_agent_auth_response",
         "digest": key_proof(config, str(challenge)),
-        "files": default_resource is None,
+        "purpose": purpose,
         "default_resource": default_resource,
     }
     request_json(channel, AUTHENTICATION_API, answer)

@@ -31,6 +31,8 @@ class Options:
     user: str = "rods"
     password: str = "rods"  # noqa: S105 - of a throw-away zone on the loopback interface
     host: str = "localhost"
+    aliases: tuple[str, ...] = ()
+    """Further names of the host, as iRODS's `host_resolution` gives them."""
     address: str = "127.0.0.1"
     port: int = 0
     policy: str = "CS_NEG_REFUSE"
@@ -55,6 +57,7 @@ def configuration(options: Options) -> ServerConfig:
     """Return the server's settings, without looking at the disk."""
     return ServerConfig(
         host=options.host,
+        host_aliases={options.host: options.aliases},
         port=options.provider[1] if options.provider else options.port,
         zone=options.zone,
         zone_user=options.user,

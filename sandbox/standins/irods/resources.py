@@ -2,6 +2,7 @@
 
 import re
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .catalogue import Transaction
@@ -89,15 +90,21 @@ def resolution_warning(host: str) -> list[tuple[int, str]]:
     """Return what the error stack says about a host name, which iRODS accepts even if it does not resolve."""
     if host == EMPTY_HOST:
         return []
+    if resolves(host):
+        return []
+    text = (
+        f"Warning, resource host address '{host}' is not a valid DNS entry, hostname_resolves_to_ipv4 failed."
+    )
+    return [(0, text)]
+
+
+def resolves(host: str) -> bool:
+    """Return whether this machine knows an IPv4 address of a host name."""
     try:
         socket.getaddrinfo(host, None, family=socket.AF_INET)
     except OSError:
-        text = (
-            f"Warning, resource host address '{host}' is not a valid DNS entry,"
-            " hostname_resolves_to_ipv4 failed."
-        )
-        return [(0, text)]
-    return []
+        return False
+    return True
 
 
 def create(tx: Transaction, zone: str, request: tuple[str, str, str, str]) -> None:
@@ -138,12 +145,28 @@ def remove(tx: Transaction, name: str) -> None:
     tx.execute("delete from r_resc_main where resc_id = ?", (found.resc_id,))
 
 
-def add_child(tx: Transaction, parent_name: str, child_name: str, context: str) -> None:
+def parents(tx: Transaction) -> dict[str, str]:
+    """Return the id of each resource's parent, empty for a root, by the resource's name."""
+    return dict(tx.rows("select resc_name, resc_parent from r_resc_main"))
+
+
+def add_child(
+    tx: Transaction, known: Mapping[str, str], parent_name: str, child_name: str, context: str
+) -> None:
     """Put a resource below another; doing it again changes nothing.
 
-    Raises -831000 or -1804000 for an unknown parent or child, -1812000 for a child of another parent and
-    -1803000 when it would close a circle.
+    `known` are the `parents` when the connection was made: an iRODS agent reads the resources when it starts
+    and never again. Raises -831000 or -1804000 for an unknown parent or child, -1812000 for a child of
+    another parent, -1803000 when it would close a circle and -130000 for a context that iRODS cannot store.
     """
+    if parent_name == child_name:
+        raise IrodsError(Code.HIERARCHY_ERROR)
+    if child_name not in known:
+        raise IrodsError(Code.CHILD_NOT_FOUND)
+    if parent_name not in known:
+        raise IrodsError(Code.CAT_INVALID_RESOURCE)
+    if set(context) & set(";{}"):
+        raise IrodsError(Code.SYS_INVALID_INPUT_PARAM)
     child = _need(tx, child_name, Code.CHILD_NOT_FOUND)
     parent = _need(tx, parent_name, Code.CAT_INVALID_RESOURCE)
     if child.parent and child.parent != str(parent.resc_id):
@@ -156,11 +179,13 @@ def add_child(tx: Transaction, parent_name: str, child_name: str, context: str) 
     )
 
 
-def remove_child(tx: Transaction, parent_name: str, child_name: str) -> None:
-    """Take a resource out from below another.
+def remove_child(tx: Transaction, known: Mapping[str, str], parent_name: str, child_name: str) -> None:
+    """Take a resource out from below another; `known` as in `add_child`.
 
     Raises -78000 for an unknown one and -857000 when it is not there.
     """
+    if parent_name not in known or child_name not in known:
+        raise IrodsError(Code.SYS_RESC_DOES_NOT_EXIST)
     parent = _need(tx, parent_name, Code.SYS_RESC_DOES_NOT_EXIST)
     child = _need(tx, child_name, Code.SYS_RESC_DOES_NOT_EXIST)
     if child.parent != str(parent.resc_id):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from . import faults, handshake, users
+from . import faults, handshake, resources, users
 from .access import Client, find_user
-from .api import APIS, Api, Reply
+from .api import APIS, EXEC_MY_RULE, Api, Reply
 from .catalogue import Catalogue
 from .config import ServerConfig
 from .dataobjects import FIRST_DESCRIPTOR, LAST_DESCRIPTOR, STALE, OpenObject, finish
@@ -44,6 +44,7 @@ class Session:
         self._startup = startup
         self._challenge = ""
         self._serves_files = False
+        self._runs_rules = False
         self._user: Client | None = None
         self._objects: dict[int, OpenObject] = {}
         self._vaults: dict[str, RemoteVault] = {}
@@ -51,6 +52,8 @@ class Session:
         self.signature = ""
         self.cursors = Cursors()
         self.default_resource = state.rules.default_resource
+        self.parents: Mapping[str, str] = {}
+        """The storage resources when the client logged in, as `resources.parents`."""
 
     @property
     def config(self) -> ServerConfig:
@@ -93,6 +96,37 @@ class Session:
             channel = handshake.connect(config, resource.host, config.port, us)
             self._vaults[resource.host] = RemoteVault(channel)
         return self._vaults[resource.host]
+
+    def remote(self, host: str, message: Message) -> Message:
+        """Return another server's reply to a client's request, in the name of that client.
+
+        Raises -21000 when this machine cannot resolve the host, and what `handshake.connect` raises.
+        """
+        if not resources.resolves(host):
+            code = Code.SYS_INVALID_SERVER_HOST
+            raise IrodsError(code, stack=[(code.value, f"Failed to resolve hostname: [{host}]")])
+        us, config = self._startup, self.config
+        them = Startup(
+            config.zone_user, config.zone, us.client_user, us.client_zone, f"{PEER_OPTION};{NEGOTIATE}"
+        )
+        channel = handshake.connect(config, host, config.port, them, purpose=handshake.RULES)
+        try:
+            channel.write(message)
+            return channel.read()
+        except (OSError, ProtocolError) as error:
+            raise IrodsError(Code.SYS_SOCK_CONNECT_ERR, f"{host}: {error}") from error
+        finally:
+            handshake.close(channel)
+
+    @property
+    def from_peer(self) -> bool:
+        """Whether another server sends the requests, for one of its clients."""
+        return self._startup.peer
+
+    def answer_rule(self, message: Message) -> Message:
+        """Answer an authenticated client's rule on a server without the catalogue."""
+        self._runs_rules = True
+        return self._answer(message, ())
 
     def add_object(self, opened: OpenObject) -> int:
         """Keep an open data object and return its descriptor."""
@@ -168,6 +202,8 @@ class Session:
             return self._authenticate(message).message()
         if message.int_info in FILE_APIS and self._serves_files:
             return self._files.answer(message)
+        if message.int_info == EXEC_MY_RULE and self._runs_rules:
+            return APIS[EXEC_MY_RULE].handler(self, message).message()
         user = self.user
         if entry is None:
             raise IrodsError(Code.SYS_UNMATCHED_API_NUM)
@@ -202,7 +238,8 @@ class Session:
             if not secrets.compare_digest(digest, handshake.key_proof(self.config, challenge)):
                 raise IrodsError(Code.REMOTE_SERVER_AUTHENTICATION_FAILURE)
             # Never on a connection that carries a client's requests: the file API knows no permissions.
-            self._serves_files = request.get("files") is True
+            self._serves_files = request.get("purpose") == handshake.FILES
+            self._runs_rules = request.get("purpose") == handshake.RULES
             self.default_resource = str(request.get("default_resource") or self.default_resource)
         else:
             self._log_in(
@@ -222,6 +259,7 @@ class Session:
                 if found is None:
                     raise IrodsError(Code.CAT_INVALID_USER)
                 client = found
+            self.parents = resources.parents(tx)
         self._user = client
 
     def _clean_up(self) -> None:
@@ -240,8 +278,9 @@ class Session:
 def relay(state: State, channel: Channel, startup: Startup) -> None:
     """Pass a client's requests on to the catalog provider and its replies back, until one of them leaves.
 
-    The client authenticates through the connection, so the provider enforces what it may do. While the
-    provider cannot be reached, every request is answered with the error that was met.
+    The client authenticates through the connection, so the provider enforces what it may do. Rules that the
+    client sends are run here. While the provider cannot be reached, every request is answered with the error
+    that was met.
     """
     config = state.config
     us = Startup(
@@ -253,13 +292,20 @@ def relay(state: State, channel: Channel, startup: Startup) -> None:
     )
     try:
         provider = handshake.connect(
-            config, config.provider_hosts[0], config.port, us, state.rules.default_resource
+            config,
+            config.provider_hosts[0],
+            config.port,
+            us,
+            purpose=handshake.CLIENT,
+            default_resource=state.rules.default_resource,
         )
     except IrodsError as error:
         state.log.write("error", "agent", f"catalog provider {config.provider_hosts[0]}: {error}")
         while channel.read().type == "RODS_API_REQ":
             channel.write(failure(error))
         return
+    here = Session(state, channel, startup)
+    authenticated = False
     try:
         while True:
             try:
@@ -268,8 +314,15 @@ def relay(state: State, channel: Channel, startup: Startup) -> None:
                 return
             if message.type == "RODS_DISCONNECT":
                 return
+            if message.int_info == EXEC_MY_RULE and authenticated:
+                # Every server runs its clients' rules itself, or on the server that they name.
+                channel.write(here.answer_rule(message))
+                continue
             provider.write(message)
             reply = provider.read()
+            if message.int_info == AUTHENTICATION_API:
+                step = handshake.json_body(message).get("next_operation")
+                authenticated = step == "auth_agent_auth_response" and reply.int_info >= 0
             state.log.call(message.int_info, "", startup.client_user, reply.int_info)
             channel.write(reply)
     finally:

@@ -166,7 +166,7 @@ def _log_in(config: ServerConfig, password: str) -> Channel:
     us = Startup(config.zone_user, config.zone, config.zone_user, config.zone, f"{PEER_OPTION};{NEGOTIATE}")
     host = config.host if config.provider else config.provider_hosts[0]
     try:
-        channel = handshake.connect(config, host, config.port, us, "")
+        channel = handshake.connect(config, host, config.port, us, purpose=handshake.CLIENT)
         request = {"scheme": "native", "user_name": config.zone_user, "zone_name": config.zone}
         asked = {**request, "next_operation": "auth_agent_auth_request"}
         challenge = str(request_json(channel, AUTHENTICATION_API, asked)["request_result"])

@@ -160,7 +160,9 @@ def test_files_of_another_host_go_over_a_server_connection(tmp_path: Path):
         assert vault.size(f"{path}2") == -1
         vault.disconnect()
         # A connection that carries a client's requests must not reach files, whatever the client sends.
-        channel = handshake.connect(configuration(options), "localhost", server.port, us, "demoResc")
+        channel = handshake.connect(
+            configuration(options), "localhost", server.port, us, purpose=handshake.CLIENT
+        )
         with pytest.raises(IrodsError) as error:
             RemoteVault(channel).open(path, os.O_RDWR | os.O_CREAT)
         assert error.value.code == -13000

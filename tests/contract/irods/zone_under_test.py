@@ -55,6 +55,7 @@ def standin_server(directory: Path, **options: Any) -> Iterator[IrodsServer]:
         policy="CS_NEG_REQUIRE",
         tls_server=issue(authority, directory / "pki"),
         tls_client=TlsClient("hostname", str(authority.ca_file)),
+        aliases=("icat.example",),
         **options,
     )
     with running(settings) as server:

@@ -1,0 +1,209 @@
+"""The calls to an iRODS server that the control plane makes, one request each unless a docstring says more.
+
+The client library's own helpers often ask for the object again after each change, which would double the
+requests of an apply. Everything here raises what the library raises; `Client.session` turns it into an
+IrodsError.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count as numbers
+
+from irods.api_number import api_number
+from irods.column import Column, Criterion
+from irods.exception import CAT_NO_ROWS_FOUND
+from irods.message import (
+    ET,
+    GeneralAdminRequest,
+    GenQuery2Request,
+    GenQueryRequest,
+    IntegerIntegerMap,
+    IntegerStringMap,
+    MetadataRequest,
+    ModAclRequest,
+    MsParamArray,
+    RodsHostAddress,
+    RuleExecutionRequest,
+    StringStringMap,
+    iRODSMessage,
+)
+from irods.meta import AVUOperation, iRODSMeta
+from irods.models import DataObject, User
+from irods.session import iRODSSession
+
+PAGE = 2000
+"""Rows of one GenQuery1 answer. The server takes any number and keeps that many rows in memory at a time."""
+
+PAGE_2 = 50_000
+"""Rows of one GenQuery2 answer. The server sets no limit; it keeps the answer in memory as JSON."""
+
+RULE_ENGINE = "irods_rule_engine_plugin-irods_rule_language-instance"
+"""The rule engine that every installed server has."""
+
+# GenQuery1's aggregate functions.
+_SUM, _COUNT = 4, 6
+
+EMPTY_HOST, EMPTY_VAULT = "EMPTY_RESC_HOST", "EMPTY_RESC_PATH"
+"""Host and vault of a storage resource that coordinates others."""
+
+COLLECTION, ACCOUNT, STORAGE_RESOURCE = "-C", "-u", "-R"
+"""What an AVU is on, as the server calls it; groups are accounts."""
+
+
+Row = tuple[str, ...]
+"""What a query answers for one object, in the order of the columns."""
+
+
+class TornAnswerError(ValueError):
+    """An answer whose pages do not fit together."""
+
+
+def request(session: iRODSSession, api: str, body: object) -> iRODSMessage:
+    """Send one request and return the server's reply."""
+    with session.pool.get_connection() as connection:
+        connection.send(iRODSMessage("RODS_API_REQ", msg=body, int_info=api_number[api]))
+        return connection.recv()
+
+
+def administer(session: iRODSSession, *words: str) -> None:
+    """What `iadmin` does, as the words of the protocol."""
+    request(session, "GENERAL_ADMIN_AN", GeneralAdminRequest(*words))
+
+
+def set_mark(session: iRODSSession, kind: str, name: str, avu: tuple[str, str, str]) -> None:
+    """Give an object an AVU in place of all others with that attribute; as an administrator if need be."""
+    keywords = {"irodsAdmin": ""} if kind == COLLECTION else {}
+    request(session, "MOD_AVU_METADATA_AN", MetadataRequest("set", kind, name, *avu, **keywords))
+
+
+def change_avus(
+    session: iRODSSession,
+    account: str,
+    *,
+    add: Iterable[tuple[str, str, str]] = (),
+    remove: Iterable[tuple[str, str, str]] = (),
+) -> None:
+    """Add and remove AVUs of an account, all or none; what is done already is no error."""
+    operations = [
+        AVUOperation(operation=verb, avu=iRODSMeta(*avu))
+        for verb, avus in (("add", add), ("remove", remove))
+        for avu in avus
+    ]
+    if operations:
+        session.metadata.apply_atomic_operations(User, account, *operations)
+
+
+def set_access(session: iRODSSession, path: str, account: tuple[str, str], level: str) -> None:
+    """Give an account (name and zone) a level of access to a collection and all in it; null takes it away."""
+    request(
+        session,
+        "MOD_ACCESS_CONTROL_AN",
+        ModAclRequest(
+            recursiveFlag=1, accessLevel=f"admin:{level}", userName=account[0], zone=account[1], path=path
+        ),
+    )
+
+
+def set_inheritance(session: iRODSSession, path: str, *, on: bool) -> None:
+    """Let what is new in a collection take over its access, or not."""
+    level = "admin:inherit" if on else "admin:noinherit"
+    body = ModAclRequest(recursiveFlag=0, accessLevel=level, userName="", zone="", path=path)
+    request(session, "MOD_ACCESS_CONTROL_AN", body)
+
+
+def run_on(session: iRODSSession, host: str) -> None:
+    """Let the session's server reach the server on `host` and run a rule there that does nothing.
+
+    The session's server has to resolve the name for it, as it will for each storage resource on that host.
+    """
+    rule = RuleExecutionRequest(
+        myRule='@external rule { writeLine("stdout", "reached"); }',
+        addr=RodsHostAddress(hostAddr=host, rodsZone="", port=0, dummyInt=0),
+        condInput=StringStringMap({"instance_name": RULE_ENGINE}),
+        outParamDesc="ruleExecOut",
+        inpParamArray=MsParamArray(paramLen=0, oprType=0, MsParam_PI=[]),
+    )
+    request(session, "EXEC_MY_RULE_AN", rule)
+
+
+def rows(
+    session: iRODSSession, columns: Sequence[Column], where: Sequence[Criterion] = (), page: int = PAGE
+) -> list[Row]:
+    """All rows of a GenQuery1 query as texts: one request a page, and none stays open on the server."""
+    selection = {column.icat_id: 1 for column in columns}
+    return [row for some in _pages(session, selection, where, page) for row in some]
+
+
+def amount(session: iRODSSession, *where: Criterion) -> tuple[int, int]:
+    """Replicas of data objects and their bytes, counted by the catalogue."""
+    selection = {DataObject.id.icat_id: _COUNT, DataObject.size.icat_id: _SUM}
+    found = [row for some in _pages(session, selection, where, 2) for row in some]
+    # The sum over nothing comes as an empty text.
+    number, size = found[0] if found else ("", "")
+    return int(number or 0), int(size or 0)
+
+
+def _pages(
+    session: iRODSSession, selection: Mapping[int, int], where: Sequence[Criterion], page: int
+) -> Iterator[list[Row]]:
+    """The rows of a GenQuery1 query, page by page; `selection` is columns with their aggregate functions."""
+    conditions = {
+        criterion.query_key.icat_id: f"{criterion.op} {criterion.irods_value}" for criterion in where
+    }
+    further = 0
+    while True:
+        body = GenQueryRequest(
+            maxRows=page,
+            continueInx=further,
+            partialStartIndex=0,
+            options=0,
+            KeyValPair_PI=StringStringMap({}),
+            InxIvalPair_PI=IntegerIntegerMap(selection),
+            InxValPair_PI=IntegerStringMap(conditions),
+        )
+        try:
+            reply = request(session, "GEN_QUERY_AN", body)
+        except CAT_NO_ROWS_FOUND:
+            return
+        answer = ET().fromstring(reply.msg)
+        found = [
+            [value.text or "" for value in column.iterfind("value")]
+            for column in answer.findall("SqlResult_PI")[: len(selection)]
+        ]
+        count = int(answer.findtext("rowCnt"))
+        if len(found) != len(selection) or any(len(values) != count for values in found):
+            raise TornAnswerError("an answer does not hold what was asked for")
+        yield list(zip(*found, strict=True))
+        further = int(answer.findtext("continueInx"))
+        if further <= 0:
+            return
+
+
+def has_genquery2(session: iRODSSession) -> bool:
+    """Whether the server answers GenQuery2; known from the login."""
+    return bool(session.server_version >= (4, 3, 2))
+
+
+def rows_2(session: iRODSSession, query: str, order: str, page: int = PAGE_2) -> list[Row]:
+    """All distinct rows of a GenQuery2 query as texts, one request a page.
+
+    `query` has no `select` and `order` names selected columns that tell any two rows apart. GenQuery2 has no
+    cursor: each page begins with the last row of the one before it, and when it does not, rows were added
+    or removed meanwhile and TornAnswerError is raised.
+    """
+    # Before iRODS 5 rows are distinct without the word, which is an error of syntax there.
+    distinct = "distinct " if session.server_version >= (5, 0, 0) else ""
+    found: list[Row] = []
+    for number in numbers():
+        # One row of overlap on every page but the first.
+        start = number * (page - 1)
+        text = f"select {distinct}{query} order by {order} limit {page} offset {start}"
+        body = GenQuery2Request(query_string=text, zone=session.zone, sql_only=0, column_mappings=0)
+        reply = request(session, "GENQUERY2_AN", body)
+        some = [tuple(row) for row in json.loads(ET().fromstring(reply.msg).findtext("myStr"))]
+        if number and (not some or some[0] != found[-1]):
+            raise TornAnswerError("rows were added or removed while they were read")
+        found.extend(some[1:] if number else some)
+        if len(some) < page:
+            break
+    return found

@@ -1,0 +1,211 @@
+"""What a zone holds, from the rows of the bulk queries to resources; pure."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from controlplane.state import Fields, Key, Resource, State
+from controlplane.systems.irods import calls, resources
+from controlplane.systems.irods.calls import Row
+from controlplane.systems.irods.claims import CLAIM, Claim
+from controlplane.systems.irods.resources import GROUP, MARK, REMOTE_ZONE, STORAGE_RESOURCE, TOTAL, USER
+
+Mark = tuple[str, str]
+"""Platform and facility of a mark."""
+
+
+@dataclass
+class Zone:
+    """A zone's rows, with names instead of ids."""
+
+    accounts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Type and id of each account of this zone by its name; groups are accounts too."""
+    members: dict[str, list[str]] = field(default_factory=dict)
+    """The members by the group's id; those of other zones as name#zone."""
+    account_marks: dict[str, Mark] = field(default_factory=dict)
+    """By the account's id."""
+    claimed: set[Key] = field(default_factory=set)
+    """What unfinished applies of this platform were about to make."""
+    homes: dict[str, bool] = field(default_factory=dict)
+    """Whether each collection in /<zone>/home hands its ACL on, by its last name."""
+    acls: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    home_marks: dict[str, Mark] = field(default_factory=dict)
+    quotas: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    """Bytes by the account's id and the storage resource's name or `total`."""
+    storage: dict[str, Row] = field(default_factory=dict)
+    """Type, host, vault, context, parent's name and context below it by storage resource."""
+    storage_marks: dict[str, Mark] = field(default_factory=dict)
+    zones: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Host with port, and comment, by remote zone."""
+    foreign: set[str] = field(default_factory=set)
+    """The zones of accounts that are not of this zone."""
+    holdings: dict[str, str] = field(default_factory=dict)
+    """Of the groups that nobody wants: what is in the home collections that are not empty, for people."""
+
+
+def join(rows: Mapping[str, Sequence[Row]], zone_name: str, platform: str) -> Zone:
+    """The rows of the bulk queries (see `queries.py`) with names instead of ids."""
+    zone = Zone()
+    names = _join_accounts(zone, rows, zone_name, platform)
+    _join_homes(zone, rows, names)
+    _join_storage(zone, rows)
+    zone.zones = {
+        name: (connection, comment) for name, kind, connection, comment in rows["zones"] if kind == "remote"
+    }
+    return zone
+
+
+def _join_accounts(
+    zone: Zone, rows: Mapping[str, Sequence[Row]], zone_name: str, platform: str
+) -> dict[str, str]:
+    """Accounts, memberships, marks and claims; returns the names of all accounts by id."""
+    names: dict[str, str] = {}
+    groups: set[str] = set()
+    for number, name, kind, of_zone in rows["accounts"]:
+        if of_zone == zone_name:
+            names[number] = name
+            zone.accounts[name] = (kind, number)
+            if kind == "rodsgroup" and name != "public":
+                groups.add(number)
+        else:
+            names[number] = f"{name}#{of_zone}"
+            zone.foreign.add(of_zone)
+    members = zone.members
+    for group, member in rows["members"]:
+        # Every account is in a group of its own.
+        if group in groups and group != member and member in names:
+            members.setdefault(group, []).append(names[member])
+    for number, attribute, value, unit in rows["account_avus"]:
+        if attribute == MARK:
+            zone.account_marks[number] = (value, unit)
+        elif attribute == CLAIM:
+            claim = Claim.parse(value, unit)
+            if claim.platform == platform:
+                zone.claimed.update(claim.keys)
+    return names
+
+
+def _join_homes(zone: Zone, rows: Mapping[str, Sequence[Row]], names: Mapping[str, str]) -> None:
+    for path, inheritance in rows.get("homes", ()):
+        zone.homes[last(path)] = inheritance == "1"
+    for path, inheritance, number, access in rows["access"]:
+        home = last(path)
+        zone.homes[home] = inheritance == "1"
+        # An entry of an account that is gone gives nobody access; servers before 5.0 leave them.
+        if account := names.get(number):
+            zone.acls[home].append(resources.entry(account, resources.level(access)))
+    for path, _, value, unit in rows["home_avus"]:
+        zone.home_marks[last(path)] = (value, unit)
+
+
+def _join_storage(zone: Zone, rows: Mapping[str, Sequence[Row]]) -> None:
+    names = {row[0]: row[1] for row in rows["storage"]}
+    for _, name, kind, host, vault, context, parent, parent_context in rows["storage"]:
+        place = ("", "") if host == calls.EMPTY_HOST else (host, vault)
+        zone.storage[name] = (kind, *place, context, names.get(parent, parent), parent_context)
+    for number, _, value, unit in rows["storage_avus"]:
+        zone.storage_marks[names.get(number, number)] = (value, unit)
+    for number, on, size in rows["quotas"]:
+        if limit := int(size):
+            zone.quotas[number][TOTAL if on == "0" else names.get(on, on)] = limit
+
+
+def last(path: str) -> str:
+    """The last name of a path."""
+    return path.rpartition("/")[2]
+
+
+def compile_state(zone: Zone, platform: str, administrator: str, erasable: Collection[str] = ()) -> State:
+    """The rows of a zone as resources; pure.
+
+    The administrator's own entries in ACLs are left out: it gives itself access where it has to work.
+    """
+    compiler = _Compiler(zone, platform, administrator, erasable)
+    return State(
+        [
+            *(
+                compiler.group(name, number) if kind == "rodsgroup" else compiler.user(name, kind, number)
+                for name, (kind, number) in zone.accounts.items()
+            ),
+            *(compiler.storage_resource(name) for name in zone.storage),
+            *(compiler.remote_zone(name) for name in zone.zones),
+        ]
+    )
+
+
+@dataclass
+class _Compiler:
+    zone: Zone
+    platform: str
+    administrator: str
+    erasable: Collection[str]
+    _fields: dict[tuple[str, str], Fields] = field(default_factory=dict)
+    """The fields of accounts by type and mark: most are alike and share them."""
+
+    def user(self, name: str, kind: str, number: str) -> Resource:
+        mark = self.zone.account_marks.get(number)
+        alike = kind, _shown(mark)
+        fields = self._fields.get(alike)
+        if fields is None:
+            fields = self._fields[alike] = resources.user_fields(kind=kind, mark=alike[1])
+        return resources.user(name, fields, owned=self._ours(mark, USER, name))
+
+    def group(self, name: str, number: str) -> Resource:
+        zone = self.zone
+        mark = zone.account_marks.get(number)
+        own = f"{self.administrator}:"
+        holds = zone.holdings.get(name, "")
+        erased = name in self.erasable
+        return resources.group(
+            name,
+            mark=_shown(mark),
+            members=zone.members.get(number, ()),
+            quotas=zone.quotas.get(number, {}),
+            collection=name in zone.homes,
+            collection_mark=_shown(zone.home_marks.get(name)),
+            inheritance=zone.homes.get(name, False),
+            acl=[text for text in zone.acls.get(name, ()) if not text.startswith(own)],
+            facility=mark[1] if mark else "",
+            owned=self._ours(mark, GROUP, name),
+            keep=resources.KEPT_GROUP if holds and not erased else "",
+            destroys=holds if erased else "",
+        )
+
+    def storage_resource(self, name: str) -> Resource:
+        kind, host, vault, context, parent, parent_context = self.zone.storage[name]
+        mark = self.zone.storage_marks.get(name)
+        return resources.storage_resource(
+            name,
+            mark=_shown(mark),
+            kind=kind,
+            host=host,
+            vault=vault,
+            context=context,
+            parent=parent,
+            parent_context=parent_context,
+            facility=mark[1] if mark else "",
+            owned=self._ours(mark, STORAGE_RESOURCE, name),
+        )
+
+    def remote_zone(self, name: str) -> Resource:
+        connection, comment = self.zone.zones[name]
+        shown = resources.commented(comment)
+        mark = (shown.partition("/")[0], "") if shown else None
+        return resources.remote_zone(
+            name,
+            mark=shown,
+            connection=connection,
+            owned=self._ours(mark, REMOTE_ZONE, name),
+            keep=resources.KEPT_REMOTE_ZONE if name in self.zone.foreign else "",
+        )
+
+    def _ours(self, mark: Mark | None, kind: str, name: str) -> bool:
+        """Whether the mark says so; where there is none, whether an unfinished apply claimed the name."""
+        if mark:
+            return mark[0] == self.platform
+        claimed = self.zone.claimed
+        return bool(claimed) and Key(kind, name) in claimed
+
+
+def _shown(mark: Mark | None) -> str:
+    return resources.mark(*mark) if mark else ""
