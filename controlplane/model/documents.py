@@ -85,6 +85,12 @@ class Documents:
         read = self.all_read and self.platform is not None and self.platform.complete
         return read and all(facility.complete for facility in self.facilities)
 
+    def may_hold(self, name: str) -> bool:
+        """Whether a name that no document holds may stand in one of the files nevertheless."""
+        if self.platform is None or self.platform.may_hold(name):
+            return True
+        return any(facility.may_hold(name) for facility in self.facilities)
+
 
 def mentions(facility: FacilityFile) -> Iterator[PersonEntry]:
     """Every mention of a person in a facility's file, in reading order of their kinds."""

@@ -43,6 +43,7 @@ def _quotas(facility: FacilityDocument) -> Iterator[tuple[QuotaEntry, tuple[Key,
 
 def _references(documents: Documents, facility: FacilityDocument, storage: Storage) -> Iterator[Problem]:
     policies = documents.policies
+    known = documents.platform.data.zones if documents.platform else {}
     for quota, route in _quotas(facility):
         tier = quota.tier
         if tier is not None and tier not in policies.tiers and not policies.may_hold_tier(tier):
@@ -53,7 +54,7 @@ def _references(documents: Documents, facility: FacilityDocument, storage: Stora
             spot = Spot(facility, (*route, "storage_resources", name), is_key=True)
             node = storage.names.get(name)
             if node is None:
-                if facility.complete and documents.platform and documents.platform.complete:
+                if facility.data.zone in known and not documents.may_hold(name):
                     yield spot.unknown("storage resource", name, storage.usable(facility), noun=_USABLE)
             else:
                 yield from _limit(spot, size, node, facility, storage)

@@ -26,9 +26,9 @@ def check(documents: Documents) -> Iterator[Problem]:
             continue  # An unknown zone is one problem, not one for each of its trees.
         parents: dict[str, str] = {}
         for node in zone.values():
-            yield from _children(node, zone, parents)
+            yield from _children(documents, node, zone, parents)
         for node in zone.values():
-            yield from _parent(node, zones, parents)
+            yield from _parent(documents, node, zones, parents)
         yield from _cycles(zone, parents)
         yield from _families(documents, zone, parents)
 
@@ -69,7 +69,7 @@ def _servers(zone: ZoneEntry) -> list[str]:
     return [zone.catalog_provider, *zone.catalog_consumers]
 
 
-def _children(node: Node, zone: Zone, parents: dict[str, str]) -> Iterator[Problem]:
+def _children(documents: Documents, node: Node, zone: Zone, parents: dict[str, str]) -> Iterator[Problem]:
     """`children` name storage resources of the same file, each of which has one parent.
 
     Adds to `parents` who is whose.
@@ -80,7 +80,7 @@ def _children(node: Node, zone: Zone, parents: dict[str, str]) -> Iterator[Probl
         if child in node.entry.children[:index]:
             yield spot.problem(f"the child {child!r} is listed twice")
         elif found is None:
-            if not node.document.may_hold(child):
+            if not documents.may_hold(child):
                 beside = [name for name, other in zone.items() if _same_file(node, other)]
                 yield spot.unknown("storage resource", child, beside, noun="described beside this one")
         elif not _same_file(node, found):
@@ -103,7 +103,9 @@ def _same_file(node: Node, other: Node) -> bool:
     return node.document is other.document and node.section == other.section
 
 
-def _parent(node: Node, zones: Mapping[str, Zone], parents: dict[str, str]) -> Iterator[Problem]:
+def _parent(
+    documents: Documents, node: Node, zones: Mapping[str, Zone], parents: dict[str, str]
+) -> Iterator[Problem]:
     """A `parent` is in the same file or among the zone's own, and coordinates. Adds to `parents`."""
     name = node.entry.parent
     if name is None:
@@ -122,7 +124,7 @@ def _parent(node: Node, zones: Mapping[str, Zone], parents: dict[str, str]) -> I
                 f"the storage resource {name!r} is in the zone {elsewhere}, not in {node.zone}; "
                 f"{suggestion(name, known, noun='possible parents')}"
             )
-        elif not node.document.may_hold(name):
+        elif not documents.may_hold(name):
             yield spot.unknown("storage resource", name, known, noun="possible parents")
     elif parent.facility not in ("", node.facility):
         yield spot.problem(
