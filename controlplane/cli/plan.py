@@ -137,9 +137,7 @@ def apply(
     saved: SavedPlan | None = None
     if file:
         if adopt or not scope.whole:
-            raise BadInputError(
-                "the file says what is applied; leave out --adopt, --system, --facility, --team"
-            )
+            raise BadInputError("a saved plan is applied as it is: leave out what narrows it, and --adopt")
         saved = _read(file, platform.name, systems)
         scope = saved.scope
     out, stop = console(), Event()

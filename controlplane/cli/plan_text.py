@@ -68,10 +68,10 @@ def summary(outcomes: Iterable[Outcome]) -> str:
         parts.append(f"[red]{conflicts:,} in conflict[/]")
     text = f"Plan: {', '.join(parts) or '[green]nothing to do[/]'}."
     if ending := sum(change.retires for plan in plans for change in plan.changes):
-        text += f" Access ends to {amount(ending, 'object')}, whose data stay."
+        text += f" Access to {amount(ending, 'object')} ends; the data stay."
     if destroying := sum(bool(change.destroys) for plan in plans for change in plan.changes):
         text += (
-            f" [bold red]{amount(destroying, 'deletion')} would destroy data[/], each if confirmed by name."
+            f" [bold red]{amount(destroying, 'deletion')} would destroy data[/]: confirm each by its name."
         )
     return text
 
@@ -138,7 +138,10 @@ class _Facilities:
 def show_reports(out: Console, reports: Sequence[Report], *, verbose: bool = False) -> None:
     """What was done, and of what was not, why."""
     for report in reports:
-        if report.ok and not report.done:
+        if report.ok and not report.done and not report.unconfirmed:
+            continue
+        if report.error and not (report.done or report.failed):
+            out.print(f"\n[bold red]left out[/]  {escape(report.system)}: {escape(report.error)}")
             continue
         colour, word = ("green", "done") if report.ok else ("red", "not all done")
         numbers = [f"{amount(len(report.done), 'change')} made", f"{len(report.failed):,} failed"]
@@ -153,6 +156,10 @@ def show_reports(out: Console, reports: Sequence[Report], *, verbose: bool = Fal
             *((change.key, escape(text), f"[red]! {change.action}[/]") for change, text in report.failed),
             *((change.key, escape(f"not attempted: {text}"), "[red]![/]") for change, text in report.skipped),
             *((note.key, escape(note.reason), "[red]![/]") for note in report.conflicts),
+            *(
+                (note.key, f"[yellow]kept, not confirmed[/]: {escape(note.reason)}", "[yellow]=[/]")
+                for note in report.unconfirmed
+            ),
         ]
         for (text, sign), some in grouped(notes, lambda note: note[1:]).items():
             for line in _named([key for key, *_ in some], sign, text, verbose):

@@ -135,30 +135,33 @@ def _apply(outcome: Outcome, confirmed: Confirmed, run: RunJournal, watch: Watch
         return Report(
             system.title, system.id, error=outcome.error or outcome.refused, refused=bool(outcome.refused)
         )
+    plan, unconfirmed = keep_unconfirmed(plan, confirmed)
     try:
-        plan = refuse(system, keep_unconfirmed(plan, confirmed))
+        plan = refuse(system, plan)
     except Exception as error:
         system.close()
         text = str(error) if isinstance(error, BicError) else unexpected(error)
         return Report(system.title, system.id, error=f"nothing was changed: {text}")
-    if not plan.changes:
+    if plan.changes:
+        report = apply_plan(system, plan, watch, run.of(system.id), stop)
+    else:
         system.close()
-        return Report(system.title, system.id, conflicts=plan.conflicts, kept=plan.kept)
-    return apply_plan(system, plan, watch, run.of(system.id), stop)
+        report = Report(system.title, system.id, conflicts=plan.conflicts, kept=plan.kept)
+    report.unconfirmed = unconfirmed
+    return report
 
 
-def keep_unconfirmed(plan: Plan, confirmed: Confirmed) -> Plan:
-    """The plan without deletions of data that nobody confirmed, and without what depends on them."""
+def keep_unconfirmed(plan: Plan, confirmed: Confirmed) -> tuple[Plan, tuple[Kept, ...]]:
+    """The plan without deletions of data that nobody confirmed and what depends on them; and all these."""
     unconfirmed = [
         change for change in plan.changes if change.destroys and (plan.system, change.key) not in confirmed
     ]
     left, dependents = without(plan, {change.key for change in unconfirmed})
     reasons = [
-        *((change, f"not confirmed: its deletion would destroy {change.destroys}") for change in unconfirmed),
-        *((change, "the deletion of something that it holds was not confirmed") for change in dependents),
+        *((change, f"its deletion would destroy {change.destroys}") for change in unconfirmed),
+        *((change, "something that it holds would be destroyed") for change in dependents),
     ]
-    kept = (Kept(change.key, reason, change.facility, change.team) for change, reason in reasons)
-    return replace(left, kept=(*plan.kept, *kept))
+    return left, tuple(Kept(change.key, reason, change.facility, change.team) for change, reason in reasons)
 
 
 def _end(reports: Sequence[Report], *, interrupted: bool) -> RunEnd:

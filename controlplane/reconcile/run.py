@@ -55,6 +55,9 @@ class Report:
     """What was not attempted, and why."""
     conflicts: tuple[Conflict, ...] = ()
     kept: tuple[Kept, ...] = ()
+    """What nobody wants any more and stays, as the plan says."""
+    unconfirmed: tuple[Kept, ...] = ()
+    """What was not deleted because it holds data, and nobody confirmed that they are to be destroyed."""
     seconds: float = 0.0
     error: str = ""
     """What went wrong with the system as a whole."""

@@ -41,10 +41,17 @@ class Drift:
     """All deviations of one system, in the order of their keys."""
 
     deviations: tuple[Deviation, ...] = ()
+    kinds: frozenset[str] = frozenset()
+    """All kinds of objects that were compared, whether any deviates or not."""
 
     def counts(self) -> dict[tuple[str, Difference], int]:
-        """How many objects, by kind and difference."""
-        return dict(Counter((item.key.kind, item.difference) for item in self.deviations))
+        """How many objects, by kind and difference; zero where all is as desired."""
+        found = Counter((item.key.kind, item.difference) for item in self.deviations)
+        return {
+            (kind, difference): found[kind, difference]
+            for kind in sorted(self.kinds)
+            for difference in Difference
+        }
 
     def as_json(self) -> list[dict[str, Any]]:
         """The deviations in JSON's types."""
@@ -87,4 +94,5 @@ def compare(desired: State, observed: State, scope: Scope | None = None) -> Drif
             continue
         if not found.keep or differing_fields(found.fields, found.retired):
             deviations.append(Deviation(Difference.SURPLUS, key, (), found.facility, found.team))
-    return Drift(tuple(sorted(deviations, key=lambda item: item.key)))
+    deviations.sort(key=lambda item: item.key)
+    return Drift(tuple(deviations), frozenset(key.kind for state in (desired, observed) for key in state))

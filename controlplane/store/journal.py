@@ -123,7 +123,7 @@ def begin_run(
             insert(RunRow)
             .values(
                 platform=platform,
-                started_at=holder.since,
+                started_at=datetime.now(UTC),
                 actor=actor,
                 host=holder.who.rpartition("@")[2],
                 pid=holder.pid,

@@ -109,7 +109,7 @@ class DriftCheckRow(Base):
 
 
 class DriftCountRow(Base):
-    """How many objects of a kind deviate in a way; kinds without deviations have no row."""
+    """How many objects of a kind deviate in a way."""
 
     __tablename__ = "drift_count"
 

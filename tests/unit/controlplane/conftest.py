@@ -72,3 +72,13 @@ def site(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         return Site(tmp_path / "state")
     monkeypatch.setenv("TEST_STORE", request.getfixturevalue("postgresql_url"))
     return Site(tmp_path / "state", Secret.from_environment("TEST_STORE"))
+
+
+@pytest.fixture
+def embedded(inventory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The inventory with the store in SQLite, and a state folder of its own."""
+    monkeypatch.setenv("BIC_STATE_DIR", str(tmp_path / "state"))
+    path = inventory / "platform.yml"
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.startswith("store:")), "utf-8")
+    return inventory

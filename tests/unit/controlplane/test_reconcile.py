@@ -245,7 +245,7 @@ def test_access_ends_first_and_data_are_deleted_only_when_a_person_confirms_it(s
     assert report.kept[0].reason == "its access ends first; the next plan deletes it"
     (report,) = run(store, system)
     assert report.ok
-    assert report.kept[0].reason == "not confirmed: its deletion would destroy 12 files, 3 GiB"
+    assert report.unconfirmed[0].reason == "its deletion would destroy 12 files, 3 GiB"
     assert group in system.world
     other = frozenset({("memory/b", group), ("memory/a", inner)})
     assert run(store, system, approve=lambda outcomes: other)[0].done == []
@@ -260,9 +260,9 @@ def test_what_holds_unconfirmed_data_stays_and_the_rest_goes_on(store: Store) ->
     system = Memory(DESIRED, [Resource(outer, {"x": 1}), gone])
     (report,) = run(store, system)
     assert system.world.keys() == {outer, inner, A, B, C}
-    assert [(note.key, note.reason) for note in report.kept] == [
-        (inner, "not confirmed: its deletion would destroy 12 files, 3 GiB"),
-        (outer, "the deletion of something that it holds was not confirmed"),
+    assert [(note.key, note.reason) for note in report.unconfirmed] == [
+        (inner, "its deletion would destroy 12 files, 3 GiB"),
+        (outer, "something that it holds would be destroyed"),
     ]
     assert report.ok
 
