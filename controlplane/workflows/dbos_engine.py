@@ -53,8 +53,11 @@ QUEUE = "work"
 EMBEDDED_WORKER = "embedded"
 """The worker beside an embedded database: there is one at a time, and the next one goes on with its work."""
 
-POLL = 1.0
-"""Seconds between two looks into the queue."""
+POLL = 0.5
+"""Seconds between two looks into the queue in PostgreSQL."""
+
+EMBEDDED_POLL = 0.1
+"""Seconds between two looks into the queue in an embedded database, which nobody else looks into."""
 
 WATCH = 10.0
 """Seconds between two looks for workers that are gone. Their work is on the queue again at most this much and
@@ -237,7 +240,9 @@ class DbosWorker:
             DBOS.workflow(name=name)(self._body(name, workflow))
         self._dbos = DBOS(config=config)
         self._dbos._registry._register_internal_queue(
-            QUEUE, worker_concurrency=self._concurrency, polling_interval_sec=POLL
+            QUEUE,
+            worker_concurrency=self._concurrency,
+            polling_interval_sec=EMBEDDED_POLL if self._database.file else POLL,
         )
         DBOS.launch()
 

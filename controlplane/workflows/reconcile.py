@@ -14,8 +14,8 @@ from typing import Any, cast
 
 from controlplane.errors import BicError
 from controlplane.model import Platform, load_platform
-from controlplane.reconcile.reconcile import Confirmed, reconcile
-from controlplane.reconcile.run import Outcome, Report
+from controlplane.reconcile.reconcile import reconcile
+from controlplane.reconcile.run import Report
 from controlplane.state import Scope
 from controlplane.store import Store
 from controlplane.store.errors import LockedError
@@ -95,7 +95,6 @@ class FacilityReconcile:
         platform = self._inventory.load()
         if facility not in platform.facilities:
             raise BicError(f"facility {facility} is not in this worker's inventory")
-        refused: dict[str, list[str]] = {}
         try:
             reports = reconcile(
                 contributions(platform, "system", "systems"),
@@ -106,17 +105,16 @@ class FacilityReconcile:
                 limits=platform.limits,
                 watch=lambda label: lambda done, total: None,
                 command="bic dispatch",
-                approve=lambda outcomes: _confirm_nothing(outcomes, refused),
                 tell=log.info,
                 stop=run.stopping,
             )
         except LockedError as error:
             log.info("%s: %s", facility, error)
             return {"locked": str(error)}
-        if run.stopping.is_set() and not all(report.ok for report in reports):
+        if run.stopping.is_set() and any(report.skipped for report in reports):
             log.info("%s: interrupted; it is done again", facility)
             raise Interrupted
-        systems = [_summary(report, refused.get(report.id, [])) for report in reports]
+        systems = [_summary(report) for report in reports]
         seconds = round(time.monotonic() - begun, 1)
         changed = sum(item["changed"] for item in systems)
         log.info("%s: %s, %d changes, %.1f s", facility, worst(systems), changed, seconds)
@@ -129,24 +127,11 @@ def worst(systems: Sequence[Mapping[str, Any]]) -> Result:
     return max((Result(item["result"]) for item in systems), key=order.index, default=Result.UNCHANGED)
 
 
-def _confirm_nothing(outcomes: Sequence[Outcome], refused: dict[str, list[str]]) -> Confirmed:
-    """Note, by system, what a person would have to confirm."""
-    for outcome in outcomes:
-        reasons = [outcome.refused] if outcome.refused else []
-        if outcome.plan and not reasons:
-            reasons = [
-                f"{change.key}: its deletion would destroy {change.destroys}"
-                for change in outcome.plan.changes
-                if change.destroys
-            ]
-        if reasons:
-            refused[outcome.system.id] = reasons
-    return frozenset()
-
-
-def _summary(report: Report, refused: Sequence[str]) -> dict[str, Any]:
+def _summary(report: Report) -> dict[str, Any]:
     """What is kept of a report: counts, and the first of the reasons why something was not done."""
-    problems = [] if report.error in refused else [report.error] * bool(report.error)
+    refused = [report.error] if report.refused else []
+    refused += [f"{kept.key}: {kept.reason}" for kept in report.unconfirmed]
+    problems = [report.error] if report.error and not report.refused else []
     problems += [f"{change.key}: {reason}" for change, reason in (*report.failed, *report.skipped)]
     problems += [f"{conflict.key}: {conflict.reason}" for conflict in report.conflicts]
     if problems:
