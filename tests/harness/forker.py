@@ -30,9 +30,13 @@ IMPORTS = (
 class Forker:
     """Starts one run at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: Mapping[str, float] | None = None) -> None:
+        """Let constants of modules, by their full names, have other values in all runs."""
         self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__, json.dumps(dict(patience or {}))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def start(self, arguments: list[str], environment: Mapping[str, str], output: Path) -> int:
@@ -64,6 +68,11 @@ def main() -> None:
     """Fork runs as standard input says, and print their process ids and exit codes."""
     for name in IMPORTS:
         importlib.import_module(name)
+    for name, value in json.loads(sys.argv[1]).items():
+        module, _, constant = name.rpartition(".")
+        if not hasattr(importlib.import_module(module), constant):
+            raise AttributeError(name)
+        setattr(sys.modules[module], constant, value)
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

@@ -57,10 +57,11 @@ def create_authority(directory: Path, name: str = "test authority") -> Authority
 
 
 def issue(authority: Authority, directory: Path) -> TlsServer:
-    """Make a certificate for localhost and 127.0.0.1, with key and Diffie-Hellman parameters beside it."""
+    """Make a certificate for localhost, 127.0.0.1 and 127.0.0.2, with key and Diffie-Hellman parameters."""
     directory.mkdir(parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    addresses = [x509.IPAddress(ipaddress.ip_address(f"127.0.0.{last}")) for last in (1, 2)]
+    names = [x509.DNSName("localhost"), *addresses]
     certificate = (
         _builder(_name("localhost"), authority.certificate.subject, key.public_key())
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
