@@ -34,7 +34,7 @@ CLIENT_HINTS, GENQUERY1, GENQUERY2, AUTHENTICATION = 10215, 702, 10221, 110000
 ORDERED = {"query order limit offset", "genquery2 users", "genquery2 members"}
 # Which rows these return is the database's choice: only their number is comparable.
 ANY_ROWS = {"query paging 500+", "genquery2 default limit"}
-VAULT_PATH = "410"
+VAULT_PATHS = ("307", "410")
 IDS = {201, 301, 317, 401, 402, 423, 500, 603, 613, 633, 643, 703, 704, 713, 714, 900, 2000, 2001}
 
 
@@ -241,7 +241,7 @@ def _reply(number: int, msg: str, name: str, directory: Path | None) -> Any:  # 
         rows = [_masked(row, f"{directory}/server/Vault" if directory else "") for row in genquery_rows(msg)]
         # Long vault paths make their column wider; where the vault is differs.
         widths = [
-            (column.findtext("reslen") if column.findtext("attriInx") != VAULT_PATH else "")
+            (column.findtext("reslen") if column.findtext("attriInx") not in VAULT_PATHS else "")
             for column in output.findall("SqlResult_PI")
         ]
         return counts, widths, rows if name in ORDERED else sorted(rows)
