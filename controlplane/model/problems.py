@@ -39,6 +39,13 @@ class InventoryError(BadInputError):
 
 
 _LISTED = 16
+_SHOWN = 60
+
+
+def shorten(value: object) -> str:
+    """A value as messages show it: quoted where it is text, and cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
 def suggestion(word: str, known: Iterable[str], *, noun: str = "known") -> str:

@@ -11,7 +11,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from controlplane.model.problems import Place, Problem
+from controlplane.model.problems import Place, Problem, shorten
 
 _TAG_PREFIX = "tag:yaml.org,2002:"
 
@@ -121,7 +121,7 @@ def parse(text: str, shown: str, problems: list[Problem]) -> Source | None:
         place = Place(shown, before.count("\n") + 1, len(before) - before.rfind("\n"))
         problems.append(Problem(place, f"character U+{ord(text[error.position]):04X} is not allowed in YAML"))
     except RecursionError:
-        problems.append(Problem(Place(shown), "the values are nested too deeply to be an inventory"))
+        problems.append(Problem(Place(shown, 1, 1), "the values are nested too deeply to be an inventory"))
     return None
 
 
@@ -160,12 +160,12 @@ class _Builder:
         for key_node, value in node.value:
             place = self._place(key_node)
             if not isinstance(key_node, ScalarNode) or self._kind(key_node) != "str":
-                shown = f"{key_node.value!r} is not text; " if isinstance(key_node, ScalarNode) else ""
+                shown = f"{shorten(key_node.value)} is not text; " if isinstance(key_node, ScalarNode) else ""
                 self.problems.append(Problem(place, f"{shown}a key must be text: put it in quotes"))
                 continue
             key = str(key_node.value)
             if earlier := self.keys.get((*path, key)):
-                self.problems.append(Problem(place, f"the key {key!r} is already given at {earlier}"))
+                self.problems.append(Problem(place, f"the key {shorten(key)} is already given at {earlier}"))
                 continue
             self.keys[(*path, key)] = place
             yield key, value
@@ -186,7 +186,9 @@ class _Builder:
             try:
                 value: Data = self.reader.constructor.construct_object(node)
             except ValueError:
-                self.problems.append(Problem(place, f"{text!r} is not a number; quote it if it is text"))
+                self.problems.append(
+                    Problem(place, f"{shorten(text)} is not a number; quote it if it is text")
+                )
                 return None
             return value
         self.problems.append(Problem(place, f"the tag {node.tag} is not supported here; write plain text"))

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from controlplane.model.problems import Place, Problem, suggestion
+from controlplane.model.problems import Place, Problem, shorten, suggestion
 from controlplane.model.source import Data, Source
 from controlplane.model.types import TEXT_ERROR, FileModel
 
@@ -53,7 +53,7 @@ def _problem(model: type[FileModel], source: Source, detail: ErrorDetails) -> Pr
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         known = fields_of(around) if around else ()
         return Problem(
-            source.key(*route), f"unknown key {name!r}; {suggestion(name, known, noun='known keys')}"
+            source.key(*route), f"unknown key {shorten(name)}; {suggestion(name, known, noun='known keys')}"
         )
     if kind == "missing":
         return Problem(source.at(*parent), _missing(around, parent, name))
@@ -74,9 +74,9 @@ def _missing(around: type | None, parent: tuple[int | str, ...], name: str) -> s
 def _subject(route: tuple[int | str, ...]) -> str:
     match route:
         case (*_, str(key)):
-            return repr(key)
+            return shorten(key)
         case (*_, str(key), int()):
-            return f"an item of {key!r}"
+            return f"an item of {shorten(key)}"
         case _:
             return "the file"
 
@@ -90,7 +90,7 @@ def _message(detail: ErrorDetails, subject: str) -> str:
     if kind == "literal_error":
         allowed = [part.strip(" '") for part in detail["ctx"]["expected"].replace(" or ", ", ").split(",")]
         given = str(detail["input"])
-        return f"{given!r} is not allowed for {subject}; {suggestion(given, allowed, noun='allowed')}"
+        return f"{shorten(given)} is not allowed for {subject}; {suggestion(given, allowed, noun='allowed')}"
     if kind == TEXT_ERROR:
         return f"{_shown(detail['input'])} {detail['msg']}"
     if kind == "too_short":
@@ -111,8 +111,7 @@ def _shown(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case _:
-            text = repr(value)
-            return text if len(text) <= 60 else f"{text[:57]}..."
+            return shorten(value)
 
 
 def _first_sentence(text: str) -> str:
