@@ -99,7 +99,7 @@ class Document:
     def remove(self, route: Route) -> "Document":
         """The document without the key or list item at `route`; a list that would be empty goes with its key.
 
-        Comments right above an item that is not the first of its list are taken for the item's own.
+        Comments right above it are taken for its own, unless it is the first and they may be about all.
         """
         parent = self._find(route[:-1])
         if isinstance(parent, SequenceNode) and len(parent.value) == 1 and len(route) > 1:
@@ -149,7 +149,7 @@ class Document:
         return self._with_lines(self._line_after(parent.value[after][1]), entry_lines(key, value, column))
 
     def _replaced(self, route: Route, node: Node, text: str) -> str:
-        start, end = self._start(node), self._end(node)
+        start, end = self._start(node), self._content_end(node)
         if start == end:  # A key without a value: ruamel places the value at the next token.
             start = end = self._key_end(route)
             text = f" {text}"

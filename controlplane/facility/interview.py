@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import PurePosixPath
 from typing import Protocol, cast
 
@@ -268,10 +269,11 @@ class _Interview:
     def _storage_resource(self, text: str) -> None:
         name, _, rest = text.partition(",")
         vault = self._vault()
-        parts = [part.strip() for part in rest.split(",")] if rest else []
-        # What is left out at the end is as suggested, the folder under this name.
-        suggested = [vault.host, str(PurePosixPath(vault.path).with_name(name))]
-        value = entry(StorageResourceEntry, ",".join([*parts, *suggested[len(parts) :]]), STORAGE_RESOURCE)
+        # What is left out is as suggested, the folder under this name.
+        suggested = (vault.host, str(PurePosixPath(vault.path).with_name(name)))
+        given = (part.strip() for part in rest.split(","))
+        parts = [part or other for part, other in zip_longest(given, suggested, fillvalue="")]
+        value = entry(StorageResourceEntry, ",".join(parts), STORAGE_RESOURCE)
         before = cast(Mapping[str, Data], self.data.get("storage_resources", {}))
         if name in before:
             raise BadInputError(f"there is already a storage resource {name!r}")

@@ -28,8 +28,9 @@ def scalar(value: str | float | bool | None) -> str:
         return json.dumps(value)
     if _is_plain(value):
         return value
-    # YAML's double-quoted strings understand all of JSON's escapes.
-    return json.dumps(value, ensure_ascii=not value.isprintable())
+    # YAML's double-quoted strings understand JSON's escapes, but not its pairs for characters above U+FFFF.
+    quoted = json.dumps(value, ensure_ascii=False)
+    return "".join(char if char.isprintable() else f"\\U{ord(char):08X}" for char in quoted)
 
 
 def flow(value: Data) -> str:
