@@ -46,7 +46,7 @@ def test_help_imports_nothing_heavy() -> None:
 def test_check_says_what_the_inventory_holds(inventory: Path) -> None:
     result = bic("--inventory", inventory, "check")
     assert result.returncode == 0, result.stderr
-    assert "data centres: 2, hosts: 8, zones: 1, facilities: 2, teams: 3, people: 8" in result.stdout
+    assert "data centres: 2, hosts: 8, zones: 1, storage resources: 2, facilities: 2, teams: 3, people: 8" in result.stdout
     assert "Traceback" not in result.stderr
     assert bic("check", BIC_INVENTORY=str(inventory)).returncode == 0
 

@@ -1,15 +1,12 @@
 """The inventory: what is read, and how everything wrong with it is said."""
 
-from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from inventory_editing import Edit
 
-from controlplane.model import InventoryError, Problem, load_platform
+from controlplane.model import InventoryError, load_platform
 from controlplane.model.secrets import Secret, SecretError
 
 NANTES = "facilities/nantes.yml"
@@ -269,38 +266,3 @@ def test_secrets_are_read_when_used_and_never_shown(tmp_path: Path, monkeypatch:
         variable.reveal()
     monkeypatch.setenv("BIC_TEST_SECRET", "value")
     assert variable.reveal() == "value"
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=80)
-@given(data=st.data())
-def test_any_damage_to_a_file_ends_in_messages_and_never_in_another_error(
-    inventory: Path, data: st.DataObject
-) -> None:
-    path = inventory / data.draw(st.sampled_from([PLATFORM, NANTES]))
-    original = path.read_bytes()
-    start = data.draw(st.integers(0, len(original)))
-    end = data.draw(st.integers(start, min(start + 40, len(original))))
-    junk = data.draw(
-        st.one_of(
-            st.binary(max_size=8),
-            st.sampled_from([b"{", b"]", b": ", b"&a ", b"*a", b"!!python/object:os.system x", b"\t", b"? "]),
-            st.sampled_from(
-                [b"1e999", b".nan", b"0x1F", b"2026-01-01", b"~", b"yes", b'"\\ud800"', b"9" * 5000]
-            ),
-            st.text(max_size=8).map(lambda text: text.encode("utf-8", "surrogatepass")),
-        )
-    )
-    path.write_bytes(original[:start] + junk + original[end:])
-    try:
-        found = _problems_or_none(inventory)
-    finally:
-        path.write_bytes(original)
-    assert all(problem.place.file and problem.message for problem in found)
-
-
-def _problems_or_none(inventory: Path) -> Sequence[Problem]:
-    try:
-        load_platform(inventory)
-    except InventoryError as error:
-        return error.problems
-    return ()

@@ -6,7 +6,9 @@ from urllib.parse import quote
 
 import pytest
 from inventory_editing import Edit
+from typer.testing import CliRunner
 
+from controlplane.cli.main import app
 from controlplane.model import InventoryError, RemoteZone, RetentionRule, load_platform
 from controlplane.model.secrets import Secret
 
@@ -571,6 +573,17 @@ def test_policies_that_nobody_reads_are_refused(inventory: Path) -> None:
         f"policies/{name}: this is no file of policies; {hint}"
         "known files: limits.yml, quotas.yml, retention.yml"
         for name, hint in (("README.md", ""), ("quota.yml", "did you mean 'quotas.yml'? "))
+    ]
+
+
+def test_check_says_what_the_inventory_holds(inventory: Path) -> None:
+    result = CliRunner().invoke(app, ["--inventory", str(inventory), "check"])
+    assert result.exit_code == 0, result.exception
+    assert result.stdout.splitlines() == [
+        "ok  A nation (nation)",
+        "    data centres: 1, hosts: 6, zones: 2, storage resources: 10, facilities: 2, teams: 5, people: 3",
+        "    members from groups of Authentik: 1 teams",
+        "    quotas: 2 of 2 facilities, 230 TiB in all",
     ]
 
 
