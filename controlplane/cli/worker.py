@@ -48,6 +48,8 @@ def dispatch(
     A facility that is queued or running already is followed, not queued again.
 
     What needs a person is refused: more changes than the limits allow, deletions that destroy data.
+
+    What belongs to no facility, such as a zone's own storage resources, is left to bic apply.
     """
     from controlplane.cli.progress import watching
     from controlplane.store import open_store
@@ -120,9 +122,6 @@ def worker(
     logging.basicConfig(format="%(levelname)s %(message)s")
     log = logging.getLogger("controlplane")
     log.setLevel(logging.INFO)
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
     with open_store(platform) as store:
         database = Database.beside(store, platform)
         if database.file:
@@ -130,6 +129,9 @@ def worker(
                 f"workers share a queue in PostgreSQL, and the store of {platform.name} is a file; name a "
                 "database in platform.yml (store:), or let bic dispatch do the work itself"
             )
+        stopping = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.set())
         made = _worker(cli, store, database, name, concurrency)
         made.start()
         log.info("worker %s is ready: %d at a time, store %s", name, concurrency, store.name)

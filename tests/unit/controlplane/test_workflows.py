@@ -1,6 +1,5 @@
 """The port for durable work, with workers in processes of their own: killed, frozen and stopped."""
 
-import multiprocessing
 import os
 import signal
 import sqlite3
@@ -20,9 +19,6 @@ from controlplane.errors import BadInputError
 from controlplane.workflows.dbos_engine import DbosQueue
 from controlplane.workflows.port import Job, Queue, Status
 
-PROCESSES = multiprocessing.get_context("forkserver")
-# What takes long to import; modules of the tests cannot be imported that early.
-PROCESSES.set_forkserver_preload(["controlplane.store", "controlplane.workflows.dbos_engine"])
 SOON = 30.0
 """Seconds in which something happens that usually takes one or two."""
 
@@ -38,7 +34,9 @@ class Workers:
     def start(self, name: str = "one", concurrency: int = 1, *, wait: bool = True) -> ForkServerProcess:
         url = self.site.store.reveal() if self.site.store else ""
         said = self.said(name).count("ready")
-        process = PROCESSES.Process(target=workflow_worker.main, args=(self.site, url, name, concurrency))
+        process = workflow_worker.PROCESSES.Process(
+            target=workflow_worker.main, args=(self.site, url, name, concurrency)
+        )
         process.start()
         self.processes.append(process)
         if wait:

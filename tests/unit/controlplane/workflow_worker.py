@@ -5,19 +5,31 @@ interrupted wait for its file `go`. What the worker says is in `<name>.log`.
 """
 
 import logging
+import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from store_site import Site
 
+from controlplane.cli.context import Context
+from controlplane.cli.main import main as main_of_bic
+from controlplane.model.secrets import Secret
 from controlplane.store import open_store
 from controlplane.workflows import dbos_engine, lease
 from controlplane.workflows.database import Database
 from controlplane.workflows.port import Json, Run, StepError, WorkerNameTakenError
+
+PROCESSES = multiprocessing.get_context("forkserver")
+# What takes long to import; modules of the tests cannot be imported that early.
+PROCESSES.set_forkserver_preload(
+    ["controlplane.store", "controlplane.systems.irods.system", "controlplane.workflows.dbos_engine"]
+)
 
 LEASE_SECONDS = 3.0
 """After which a worker that hangs loses its lease."""
@@ -119,3 +131,20 @@ def main(site: Site, url: str, name: str, concurrency: int) -> None:
     ended.wait()
     worker.stop()
     os._exit(0)
+
+
+def command(inventory: Path, environment: dict[str, str], name: str) -> None:
+    """`bic worker` on an inventory, with the store whose URL is in TEST_STORE."""
+    os.environ.update(environment)
+    log = os.open(inventory.with_name(f"{name}.log"), os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    on_server(setattr)
+    sys.argv = ["bic", "--inventory", str(inventory), "worker", "--name", name]
+    main_of_bic()
+
+
+def on_server(patch: Callable[[object, str, object], None]) -> None:
+    """Let `bic` find its store in TEST_STORE: inventories name only databases that are entered over TLS."""
+    load = Context.load
+    patch(Context, "load", lambda cli: replace(load(cli), store=Secret.from_environment("TEST_STORE")))
