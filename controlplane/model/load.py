@@ -1,12 +1,11 @@
 """From an inventory's folder to a `Platform`."""
 
-import gc
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from controlplane.collector import collector_paused
 from controlplane.model.checks import check
 from controlplane.model.documents import Document, Documents, FacilityDocument, Policies
 from controlplane.model.facility_file import FacilityFile
@@ -38,24 +37,12 @@ def load_platform(path: Path) -> Platform:
     if not path.is_dir():
         what = "is a file; name the folder it is in" if path.exists() else "does not exist"
         raise InventoryError([Problem(Place(str(path)), f"the inventory folder {what}")])
-    with _collector_paused():
+    with collector_paused():
         documents = _read(path, problems)
         problems.extend(check(documents))
         if problems or documents.platform is None:
             raise InventoryError(problems)
         return link(path.resolve(), documents.platform.data, documents)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """No search for cyclic garbage, which with a million people alive takes as long as the reading."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _read(path: Path, problems: list[Problem]) -> Documents:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from controlplane.collector import collector_paused
 from controlplane.state import Fields, Key, Resource, State
 from controlplane.systems.irods import calls, resources
 from controlplane.systems.irods.calls import Row
@@ -46,9 +47,10 @@ class Zone:
 def join(rows: Mapping[str, Sequence[Row]], zone_name: str, platform: str) -> Zone:
     """The rows of the bulk queries (see `queries.py`) with names instead of ids."""
     zone = Zone()
-    names = _join_accounts(zone, rows, zone_name, platform)
-    _join_homes(zone, rows, names)
-    _join_storage(zone, rows)
+    with collector_paused():
+        names = _join_accounts(zone, rows, zone_name, platform)
+        _join_homes(zone, rows, names)
+        _join_storage(zone, rows)
     zone.zones = {
         name: (connection, comment) for name, kind, connection, comment in rows["zones"] if kind == "remote"
     }
@@ -121,16 +123,17 @@ def compile_state(zone: Zone, platform: str, administrator: str, erasable: Colle
     The administrator's own entries in ACLs are left out: it gives itself access where it has to work.
     """
     compiler = _Compiler(zone, platform, administrator, erasable)
-    return State(
-        [
-            *(
-                compiler.group(name, number) if kind == "rodsgroup" else compiler.user(name, kind, number)
-                for name, (kind, number) in zone.accounts.items()
-            ),
-            *(compiler.storage_resource(name) for name in zone.storage),
-            *(compiler.remote_zone(name) for name in zone.zones),
-        ]
-    )
+    with collector_paused():
+        return State(
+            [
+                *(
+                    compiler.group(name, number) if kind == "rodsgroup" else compiler.user(name, kind, number)
+                    for name, (kind, number) in zone.accounts.items()
+                ),
+                *(compiler.storage_resource(name) for name in zone.storage),
+                *(compiler.remote_zone(name) for name in zone.zones),
+            ]
+        )
 
 
 @dataclass

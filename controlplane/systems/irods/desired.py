@@ -8,6 +8,7 @@ people. New data take over the collection's ACL (inheritance).
 from collections.abc import Iterator, Mapping
 from datetime import date
 
+from controlplane.collector import collector_paused
 from controlplane.model import Facility, Platform, Quota, Team, Zone
 from controlplane.state import Key, Resource, State
 from controlplane.systems.irods import resources
@@ -20,23 +21,17 @@ _Keys = Mapping[str, Key]
 def desired_state(platform: Platform, zone: Zone) -> State:
     """All that the platform needs in `zone`, for people whom the inventory names."""
     facilities = list(platform.facilities_of(zone.name))
-    users = list(_users(platform.name, facilities))
-    keys = {found.key.name: found.key for found in users}
-    return State(
-        [
-            *users,
-            *(made for facility in facilities for made in _groups(platform.name, facility, keys)),
-            *_storage_resources(platform, zone),
-            *(
-                resources.remote_zone(
-                    remote.name,
-                    mark=resources.mark(platform.name, ""),
-                    connection=f"{remote.host}:{remote.port}",
-                )
-                for remote in zone.remote_zones
-            ),
-        ]
-    )
+    with collector_paused():
+        users = list(_users(platform.name, facilities))
+        keys = {found.key.name: found.key for found in users}
+        return State(
+            [
+                *users,
+                *(made for facility in facilities for made in _groups(platform.name, facility, keys)),
+                *_storage_resources(platform, zone),
+                *_remote_zones(platform.name, zone),
+            ]
+        )
 
 
 def teams_from_elsewhere(platform: Platform, zone: Zone) -> int:
@@ -122,4 +117,13 @@ def _storage_resources(platform: Platform, zone: Zone) -> Iterator[Resource]:
             parent=wanted.parent or "",
             parent_context=wanted.parent_context or "",
             facility=wanted.facility,
+        )
+
+
+def _remote_zones(platform: str, zone: Zone) -> Iterator[Resource]:
+    for remote in zone.remote_zones:
+        yield resources.remote_zone(
+            remote.name,
+            mark=resources.mark(platform, ""),
+            connection=f"{remote.host}:{remote.port}",
         )
