@@ -97,12 +97,12 @@ class Document:
         return self._checked(edited, expected)
 
     def remove(self, route: Route) -> "Document":
-        """The document without the key or list item at `route`; a list that would be empty goes with its key.
+        """The document without the key or list item at `route`; what would be empty then goes with its key.
 
         Comments right above it are taken for its own, unless it is the first and they may be about all.
         """
         parent = self._find(route[:-1])
-        if isinstance(parent, SequenceNode) and len(parent.value) == 1 and len(route) > 1:
+        if isinstance(parent, CollectionNode) and len(parent.value) == 1 and len(route) > 1:
             return self.remove(route[:-1])
         expected = _removed(self.data, route)
         parts = self._parts(parent)

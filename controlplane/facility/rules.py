@@ -153,6 +153,8 @@ def value_of(path: str, text: str, kind: Any, known: Known) -> Data:  # noqa: AN
             return member(text, known)
         if kind is PersonEntry:
             return person(text, known)
+        if kind is QuotaEntry:
+            return quota(text)
         keys = ", ".join(f"{path}.{key}" for key in parts)
         raise BadInputError(f"{path!r} has parts; set one of {keys}, or all of them as {{key: value, …}}")
     if _items(kind) or get_origin(kind) is dict:

@@ -119,6 +119,17 @@ EDITS: dict[str, tuple[Change, list[str]]] = {
             "+quota: { total: 20 TiB }   # spaces inside",
         ],
     ),
+    "a quota as people say it": (
+        assign(("quota", "20 TiB")),
+        [
+            "-quota: { tier: standard }   # spaces inside",
+            "+quota: {total: 20 TiB}   # spaces inside",
+        ],
+    ),
+    "the last key of a mapping": (
+        assign(("quota.tier", "")),
+        ["-quota: { tier: standard }   # spaces inside"],
+    ),
     "over two lines": (
         assign(("referents.amartin.email", "a@nantes.example")),
         [
@@ -283,7 +294,10 @@ REFUSED = {
     "identifier": (assign(("id", "x")), "'id' cannot be changed: groups and collections carry it"),
     "team's identifier": (assign(("teams.empty.id", "x")), "cannot be changed"),
     "several": (assign(("teams", "x")), "'teams' holds several; name one of them, as in teams.NAME"),
-    "parts": (assign(("quota", "x")), "set one of quota.tier, quota.total, quota.storage_resources"),
+    "parts": (
+        assign(("buffer", "x")),
+        "set one of buffer.host, buffer.address, or all of them as {key: value",
+    ),
     "no parts": (assign(("title.x", "x")), "'title.x': 'title' has no parts"),
     "not there": (assign(("omero", "")), "'omero' is not in nantes.yml, so it cannot be removed"),
     "unknown person": (assign(("teams.empty.pi", "nobody")), "nobody has the user name 'nobody' yet"),
