@@ -87,7 +87,12 @@ def parse_entries(entries: Iterable[str]) -> dict[str, str]:
 def limit(storage_resource: str, size: int) -> str:
     """One quota as a text: the storage resource's name or `total`, and the exact size."""
     shown = format_size(size)
-    return f"{storage_resource}={shown if parse_size(shown) == size else size}"
+    try:
+        exact = parse_size(shown) == size
+    except ValueError:
+        # A rounded size may be no whole number of bytes.
+        exact = False
+    return f"{storage_resource}={shown if exact else size}"
 
 
 def parse_limits(limits: Iterable[str]) -> dict[str, int]:

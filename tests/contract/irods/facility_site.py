@@ -73,6 +73,8 @@ class Site:
     server: IrodsServer
     folder: Path
     id: str
+    host: str = "icat"
+    """The server's host as the platform calls it."""
 
     @property
     def platform(self) -> Platform:
@@ -149,7 +151,7 @@ def facility_site(irods_server: IrodsServer, folder: Path) -> Iterator[Site]:
     (folder / "facilities").mkdir()
     (folder / "platform.yml").write_text(PLATFORM.format(**names), "utf-8")
     (folder / "facilities" / f"{name}.yml").write_text(FACILITY.format(**names), "utf-8")
-    yield Site(irods_server, folder, name)
+    yield Site(irods_server, folder, name, host)
     remove(irods_server, name)
 
 
