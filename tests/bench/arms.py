@@ -94,22 +94,12 @@ class BareCalls:
     def __init__(self, calls: Iterable[Call]) -> None:
         """Sort the changes by the object that they are about: one object's are made one after the other."""
         changes = [call for call in calls if call.changed and "bic:claim" not in str(call.arguments)]
-        groups = {
-            call.arguments[2]
-            for call in changes
-            if call.arguments[:2] == ("add", "user") and call.arguments[3] == "rodsgroup"
-        }
-        self.phases: tuple[dict[str, list[Call]], ...] = ({}, {}, {})
+        groups = {call.arguments[2] for call in changes if call.arguments[:2] == ("add", "group")}
+        self.phases: tuple[dict[str, list[Call]], ...] = ({}, {})
         for call in changes:
             name = _object_of(call)
-            if call.arguments[:2] == ("add", "childtoresc"):
-                phase = 1
-            elif call.arguments[0] == "set-quota":
-                phase = 2
-            else:
-                phase = 1 if name in groups else 0
+            phase = int(name in groups or call.arguments[:2] == ("add", "childtoresc"))
             self.phases[phase].setdefault(name, []).append(call)
-        self.count = len(changes)
 
     def run(self, server: Endpoint, connections: int) -> None:
         """Make all of them, each phase over new connections: a session does not see storage resources that

@@ -15,7 +15,7 @@ from pathlib import Path
 from unittest import mock
 
 from arms import BareCalls, Work, bare_reads, client_loop, iadmin_loop, work_of
-from call_log import Call, read_calls
+from call_log import Call, CallLog
 from local_zone import PASSWORD, PASSWORD_VARIABLE, Pki, make_pki, write_nation
 from serve import server_process
 from table import Results, Row, Target
@@ -51,7 +51,7 @@ class Site:
 
     platform: Platform
     folder: Path
-    call_log: Path
+    calls: CallLog
 
     @property
     def endpoint(self) -> Endpoint:
@@ -111,7 +111,7 @@ class ZoneBench:
         call_log = folder / "calls.jsonl"
         with server_process(folder / "server", pki, call_log) as port:
             write_nation(folder / "inventory", nation, pki.ca_file, {"bicZone": port})
-            yield Site(load_platform(folder / "inventory"), folder, call_log)
+            yield Site(load_platform(folder / "inventory"), folder, CallLog(call_log))
 
     def _apply(self, site: Site) -> Measured:
         cost = self._bic(site, "apply", "--yes")
@@ -203,11 +203,11 @@ class ZoneBench:
         return self._timed(site, run)
 
     def _timed(self, site: Site, work: Callable[[], object]) -> Measured:
-        before = len(read_calls(site.call_log))
+        site.calls.new()
         begun = time.monotonic()
         work()
         seconds = time.monotonic() - begun
-        return Measured(seconds, read_calls(site.call_log)[before:])
+        return Measured(seconds, site.calls.new())
 
     def _row(self, work: str, arm: str, cost: Measured, note: str) -> None:
         row = Row(self.facilities, self.people, work, arm, len(cost.calls), cost.logins, cost.seconds, note)

@@ -1,11 +1,9 @@
 """What the stand-in's log of calls says."""
 
 import json
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-
-QUERIES = (702, 10221)
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -30,22 +28,29 @@ class Call:
         return self.result >= 0 and bool(self.arguments)
 
 
-def read_calls(path: Path) -> list[Call]:
-    """All calls of a log, in order; none when there is no log yet."""
-    if not path.exists():
-        return []
-    return [
-        Call(
-            line["connection"],
-            line["api_number"],
-            line["api_name"],
-            line["result"],
-            tuple(line.get("arguments", ())),
-        )
-        for line in map(json.loads, path.read_text("utf-8").splitlines())
-    ]
+class CallLog:
+    """A server's log of calls, read as it grows."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._read = 0
+
+    def new(self) -> list[Call]:
+        """The calls since this was last asked, in order."""
+        if not self.path.exists():
+            return []
+        with self.path.open(encoding="utf-8") as file:
+            file.seek(self._read)
+            calls = [_call(json.loads(line)) for line in file]
+            self._read = file.tell()
+        return calls
 
 
-def by_name(calls: list[Call]) -> Counter[str]:
-    """How many calls there were of each API."""
-    return Counter(call.name or str(call.number) for call in calls)
+def _call(line: dict[str, Any]) -> Call:
+    return Call(
+        line["connection"],
+        line["api_number"],
+        line["api_name"],
+        line["result"],
+        tuple(line.get("arguments", ())),
+    )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from call_log import Call, read_calls
+from call_log import Call, CallLog
 from forker import Forker
 from local_zone import ADDRESSES, PASSWORD, PASSWORD_VARIABLE, Pki, free_port, serving, write_nation
 
@@ -44,7 +44,7 @@ class LocalZone:
         self.name = name
         self.port = free_port(ADDRESSES[host])
         self.faults = Faults()
-        self.log = folder / f"{name}.jsonl"
+        self.log = CallLog(folder / f"{name}.jsonl")
         self._host = host
         self._folder = folder / name
         self._pki = pki
@@ -59,7 +59,7 @@ class LocalZone:
             host=self._host,
             port=self.port,
             faults=self.faults,
-            call_log=self.log,
+            call_log=self.log.path,
         )
         self._running = context, context.__enter__()
 
@@ -125,15 +125,16 @@ class Site:
 
     def run(self, *arguments: str, seconds: float = SECONDS) -> Run:
         """Run `bic` to its end, and wait until the servers have noticed that it is gone."""
-        before = {zone: len(read_calls(zone.log)) for zone in self.zones.values()}
+        for zone in self.zones.values():
+            zone.log.new()
         output = self.folder / "output"
         self.pid = self.forker.start(
             ["--inventory", str(self.inventory), *arguments], self.environment, output
         )
         code = self.forker.wait(seconds)
-        for zone in before:
+        for zone in self.zones.values():
             zone.settle()
-        calls = [call for zone, count in before.items() for call in read_calls(zone.log)[count:]]
+        calls = [call for zone in self.zones.values() for call in zone.log.new()]
         return Run(code, output.read_text("utf-8"), calls)
 
     @property

@@ -1,0 +1,38 @@
+"""The benchmarks themselves, at a size at which their figures mean nothing: that they still run."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+BENCH = Path(__file__).with_name("bench.py")
+
+
+def test_every_arm_is_measured_at_every_size_and_says_when_it_was_extrapolated() -> None:
+    sizes = ["--facilities", "1", "2", "--people", "12", "--pure-people", "200"]
+    done = subprocess.run(
+        [sys.executable, str(BENCH), "all", *sizes, "--json"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    arms = {
+        ("apply from empty", "bic apply"),
+        ("apply from empty", "bare calls"),
+        ("apply from empty", "client loop"),
+        ("apply from empty", "iadmin loop"),
+        ("plan of no change", "bic plan"),
+        ("plan of no change", "plan, GenQuery1"),
+        ("plan of no change", "plan, GenQuery2"),
+        ("plan of no change", "bare reads, GenQuery1"),
+        ("plan of no change", "bare reads, GenQuery2"),
+        ("plan of no change", "client loop"),
+        ("plan of no change", "iadmin loop"),
+    }
+    for facilities in (1, 2):
+        rows = [row for row in results["rows"] if row["facilities"] == facilities]
+        assert {(row["work"], row["arm"]) for row in rows} == arms
+        assert all(row["requests"] > row["logins"] > 0 and row["seconds"] > 0 for row in rows)
+        extrapolated = {row["arm"] for row in rows if "EXTRAPOLATED" in row["note"]}
+        assert extrapolated == (set() if facilities == 1 else {"client loop", "iadmin loop"})
+    assert [phase["phase"] for phase in results["phases"]][:3] == ["generate", "load", "compile"]
+    assert {target["met"] for target in results["targets"]} <= {True, False}
