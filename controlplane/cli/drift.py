@@ -40,9 +40,10 @@ def drift(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the deviations as JSON.")] = False,
 ) -> None:
-    """Compare the systems with the inventory and keep the counts for the exporter.
+    """Compare systems with the inventory.
 
-    Exit code 0: all is as desired, 2: something is not, 1: a system could not be compared.
+    The counts are kept for the exporter, unless facilities or teams narrow them. Exit code 0: all is as
+    desired, 2: something is not, 1: a system could not be compared.
     """
     from controlplane.cli.progress import watching
     from controlplane.reconcile.comparison import compare_all

@@ -44,7 +44,10 @@ def history(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write it as JSON.")] = False,
 ) -> None:
-    """Show the runs of bic apply, or one of them in detail, from the journal."""
+    """Show who applied what, when.
+
+    It comes from the journal, to which rows are only ever added; with a run's number, that run in detail.
+    """
     from controlplane.cli.output import console
     from controlplane.store import history as journal
     from controlplane.store import open_store

@@ -32,6 +32,8 @@ app = typer.Typer(
     help="The control plane of BioImage Cloud: what should exist, what exists, and the plan between them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Plain help: to draw it in boxes costs more than all the rest of the start.
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(inventory.app)
@@ -75,6 +77,11 @@ def options(
 
 def main() -> None:
     """Run `bic`; expected errors become their message and exit code, never a traceback."""
+    if os.environ.get(DEBUG_VARIABLE):
+        import logging
+
+        logging.basicConfig()
+        logging.getLogger("controlplane").setLevel(logging.DEBUG)
     try:
         app(prog_name="bic")
     except BicError as error:

@@ -58,6 +58,7 @@ def show_plans(out: Console, outcomes: Sequence[Outcome], *, verbose: bool = Fal
 
 def summary(outcomes: Iterable[Outcome]) -> str:
     """The numbers of all plans in one line."""
+    outcomes = list(outcomes)
     plans = [item.plan for item in outcomes if item.plan]
     parts = [
         f"[{colour}]{count:,} to {verb}[/]"
@@ -66,6 +67,8 @@ def summary(outcomes: Iterable[Outcome]) -> str:
     ]
     if conflicts := sum(len(plan.conflicts) for plan in plans):
         parts.append(f"[red]{conflicts:,} in conflict[/]")
+    if unknown := len(outcomes) - len(plans):
+        parts.append(f"[red]{amount(unknown, 'system')} left out[/]")
     text = f"Plan: {', '.join(parts) or '[green]nothing to do[/]'}."
     if ending := sum(change.retires for plan in plans for change in plan.changes):
         text += f" Access to {amount(ending, 'object')} ends; the data stay."

@@ -57,7 +57,7 @@ def rest(saved: SavedSystem, observed: State, scope: Scope, begun: AbstractSet[K
     done = 0
     planned = {change.key for change in saved.plan.changes}
     for change in saved.plan.changes:
-        found = observed.get(change.key)
+        found = observed.find(change.key)
         if _reached(change, found):
             done += 1
         elif how := _hindrance(change, found):

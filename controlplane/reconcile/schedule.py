@@ -1,5 +1,6 @@
 """Making changes as soon as what they depend on is done, on a bounded number of threads."""
 
+import logging
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +13,8 @@ from typing import Protocol
 
 from controlplane.reconcile.port import ChangeError, SystemDownError
 from controlplane.state import Action, Change, Key
+
+log = logging.getLogger(__name__)
 
 AHEAD = 8
 """Changes that are handed to the threads ahead of time, for each connection: so none of them waits."""
@@ -175,7 +178,8 @@ class Schedule:
 
 
 def unexpected(error: Exception) -> str:
-    """A defect in one line: what kind of error it is and its text."""
+    """A defect in one line: what kind of error it is and its text. Where it was goes to the debug log."""
+    log.debug("an unexpected error", exc_info=error)
     return f"failed unexpectedly: {type(error).__name__}: {' '.join(str(error).split()) or 'no further text'}"
 
 

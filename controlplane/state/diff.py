@@ -26,7 +26,7 @@ def make_plan(system: str, desired: State, observed: State, *, adopt: bool = Fal
     kept: list[Kept] = []
     created = _Created()
     for key, wanted in desired.items():
-        found = observed.get(key)
+        found = observed.find(key)
         if found is None:
             changes.append(_change(Action.CREATE, wanted, created.fields(wanted.fields)))
             continue
@@ -100,7 +100,7 @@ def _linked(changes: Sequence[Change], observed: State) -> list[Change]:
     dependents: dict[Key, set[Key]] = defaultdict(set)
     if len(made) < len(changes):
         for change in changes:
-            found = observed.get(change.key)
+            found = observed.find(change.key)
             for key in found.depends_on if found else ():
                 dependents[key].add(change.key)
     linked = []

@@ -78,7 +78,7 @@ def compare(desired: State, observed: State, scope: Scope | None = None) -> Drif
     for key, wanted in desired.items():
         if not scope.has(wanted):
             continue
-        found = observed.get(key)
+        found = observed.find(key)
         fields: tuple[FieldChange, ...] = ()
         if found is None:
             difference = Difference.MISSING

@@ -96,6 +96,10 @@ class State(Mapping[Key, Resource]):
     def __len__(self) -> int:
         return len(self._resources)
 
+    def find(self, key: Key) -> Resource | None:
+        """An object, or None; as `get`, and several times as fast for those that are not there."""
+        return self._resources.get(key)
+
     def items(self) -> ItemsView[Key, Resource]:
         """All objects with their keys; the dictionary's own view, which is several times as fast."""
         return self._resources.items()
