@@ -218,4 +218,6 @@ def _replace(path: Path, text: str) -> None:
         finally:
             os.close(folder)
     except OSError as error:
-        raise BicError(f"{path}: cannot be written: {error.strerror}; the file is as it was") from error
+        with contextlib.suppress(OSError):  # What stays is used again, or replaced, by the next edit.
+            fresh.unlink(missing_ok=True)
+        raise BicError(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error

@@ -103,6 +103,10 @@ class _Interview:
     def identity(self) -> None:
         """What every facility has. Raises BadInputError that names everything that is missing."""
         platform = self.platform
+        if not platform.zones:
+            raise BadInputError(
+                "platform.yml describes no zone yet, and a facility's data need one; add it first"
+            )
         self._field("title", "Name that people read, such as Nantes light microscopy facility")
         self._field("institution", "Institution that runs it, such as Université de Nantes")
         self._field("city", "City it stands in")
