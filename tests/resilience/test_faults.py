@@ -241,6 +241,20 @@ def test_a_network_that_cuts_every_connection_is_no_reason_to_delete(site: Site,
         assert_mended(site)
 
 
+def test_a_zone_that_accepts_and_never_answers_is_given_up(site: Site) -> None:
+    """Takes as long as the client waits for an answer: half a minute."""
+    port, zone = site.zone.port, site.zone
+    zone.stop()
+    with proxied("127.0.0.1", port, zone.port) as network:
+        network.silent = True
+        begun = time.monotonic()
+        run = site.run("plan")
+        assert run.code == 1, run.output
+        assert f"127.0.0.1:{port}: no answer within 30 s" in run.output
+        assert time.monotonic() - begun < 90
+        assert network.connections
+
+
 def test_a_slow_zone_is_waited_for(site: Site) -> None:
     site.zone.faults.arm([Fault(seconds=0.05)])
     run = site.run("apply", "--yes")
