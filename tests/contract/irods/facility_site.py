@@ -103,7 +103,11 @@ class Site:
         return apply_plan(self.system(), plan, lambda label: lambda done, total: None)
 
     def settle(self) -> None:
-        report = self.apply(self.plan())
+        """Plan and apply as a person does it, and find nothing left to do."""
+        outcome = self.outcome()
+        assert isinstance(outcome.system, ZoneSystem)
+        assert outcome.plan is not None, outcome.error
+        report = apply_plan(outcome.system, outcome.plan, lambda label: lambda done, total: None)
         assert report.ok, (report.failed, report.error)
         plan = self.plan()
         assert plan.changes == ()
