@@ -19,7 +19,7 @@ FILE = "workflows.sqlite"
 """The engine's file beside a store in SQLite. Not the store's own: each has one writer at a time, and neither
 should wait for the other."""
 
-CONNECTIONS = 10
+CONNECTIONS = 5
 """The most connections to PostgreSQL that a queue opens, and a worker."""
 
 UNREACHABLE = 15

@@ -409,10 +409,10 @@ class _OneLine(logging.Filter):
     """Keeps DBOS's own warnings to one line each; tracebacks are for those who ask."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        said = record.getMessage()
         if record.exc_info and isinstance(error := record.exc_info[1], Exception):
-            record.msg = f"{record.getMessage()} {_reason(error)}"
-            record.args = ()
-        record.exc_info = None
+            said += f" {_reason(error)}"
+        record.msg, record.args, record.exc_info = " ".join(said.split()), (), None
         return True
 
 
