@@ -19,12 +19,13 @@ SANDBOX = Path(__file__).parents[3] / "inventories" / "sandbox"
 
 @pytest.fixture
 def inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the sandbox's platform and facilities."""
+    """A copy of the sandbox's platform, facilities and policies."""
     monkeypatch.delenv("BIC_STATE_DIR", raising=False)
     folder = tmp_path / "inventory"
     folder.mkdir()
     shutil.copy(SANDBOX / "platform.yml", folder)
-    shutil.copytree(SANDBOX / "facilities", folder / "facilities")
+    for part in ("facilities", "policies"):
+        shutil.copytree(SANDBOX / part, folder / part)
     return folder
 
 

@@ -214,10 +214,6 @@ def test_trees_and_federation_reach_the_hosts_they_concern(inventory: Path, edit
   bicZone:
     federation: [northZone]
     remote_zones: {partnerZone: {host: icat.partner.example}}
-    storage_resources:
-      raw: {type: replication, children: [raw-dc1, raw-dc2]}
-      raw-dc1: {host: dc1-icat, vault: /srv/irods/raw}
-      raw-dc2: {host: dc2-irods, vault: /srv/irods/raw}
 """,
     )
     edit("platform.yml", "address: 10.77.0.13}", "address: 10.77.0.13, services: [irods_catalog_provider]}")
@@ -226,11 +222,11 @@ def test_trees_and_federation_reach_the_hosts_they_concern(inventory: Path, edit
     hosts = json.loads(result.stdout, object_hook=lambda item: item.get("__ansible_unsafe", item))
     hosts = hosts["_meta"]["hostvars"]
     assert hosts["dc1-icat"]["bic_vault_directories"] == [
-        "/srv/irods/raw",
+        "/var/lib/irods/vaults/archive-dc1",
         "/var/lib/irods/vaults/nantes-raw",
     ]
     assert hosts["dc2-irods"]["bic_vault_directories"] == [
-        "/srv/irods/raw",
+        "/var/lib/irods/vaults/archive-dc2",
         "/var/lib/irods/vaults/montpellier-raw",
     ]
     assert hosts["dc1-idp"]["bic_vault_directories"] == []

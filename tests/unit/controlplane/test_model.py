@@ -133,7 +133,7 @@ def test_the_state_folder_is_beside_inventories_or_in_a_lone_inventory_or_where_
             NANTES,
             "    pi: {user: jmoreau",
             "    po: {user: jmoreau",
-            "14:5: a team needs a principal investigator",
+            "15:5: a team needs a principal investigator",
         ),
         (NANTES, "user: tnguyen", "user: tnguyên", "'tnguyên' is not an iRODS user name"),
         (NANTES, "user: tnguyen", "user: t nguyen", "'t nguyen' is not an iRODS user name"),
@@ -211,7 +211,6 @@ def test_all_mistakes_of_all_files_come_at_once(inventory: Path, edit: Edit) -> 
     (inventory / "facilities" / "empty.yml").touch()
     (inventory / "facilities" / "latin.yml").write_bytes("id: é".encode("latin-1"))
     (inventory / "facilities" / "notes.txt").touch()
-    (inventory / "policies").mkdir()
     (inventory / "policies" / "quota.yml").touch()
     assert [line.split(":")[0] for line in problems(inventory)] == [
         "facilities/empty.yml",
