@@ -1,23 +1,27 @@
 """`bic facility` without a terminal: what is written, when nothing is, and that no edit is lost."""
 
+import io
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from inventory_editing import Edit
 
+from controlplane.cli.main import main
 from controlplane.model import load_platform
 
 ROOT = Path(__file__).parents[3]
 LYON = ["--title", "Two rivers", "--institution", "Institut du Confluent", "--city", "Lyon"]
 
-Bic = Callable[..., subprocess.CompletedProcess[str]]
+Bic = Callable[..., "Ran"]
 
 
 def command(inventory: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
@@ -26,21 +30,27 @@ def command(inventory: Path, *arguments: str) -> tuple[list[str], dict[str, str]
     return program, {**keep, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
 
 
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended, and what it wrote."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 @pytest.fixture
-def bic(inventory: Path) -> Bic:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        program, environment = command(inventory, *arguments)
-        result = subprocess.run(
-            program,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert "Traceback" not in result.stderr
-        return result
+def bic(inventory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bic:
+    """Run `bic facility` in this process, without a terminal."""
+
+    def run(*arguments: str) -> Ran:
+        monkeypatch.setattr("sys.argv", ["bic", "-i", str(inventory), "facility", *arguments])
+        monkeypatch.setattr("sys.stdin", io.StringIO())
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return Ran(int(ended.value.code or 0), captured.out, captured.err)
 
     return run
 
@@ -226,6 +236,21 @@ def test_two_edits_at_once_are_both_made(inventory: Path) -> None:
         assert process.returncode == 0, errors
     team = load_platform(inventory).facilities["nantes"].teams[1]
     assert {f"p{number}" for number in range(4)} < {member.person.user for member in team.members}
+
+
+def test_a_facility_needs_a_zone(inventory: Path, bic: Bic) -> None:
+    platform = inventory / "platform.yml"
+    platform.write_text(platform.read_text("utf-8").partition("\nzones:")[0], "utf-8")
+    platform.write_text(
+        re.sub(r", irods_catalog_\w+|irods_catalog_\w+", "", platform.read_text("utf-8")), "utf-8"
+    )
+    for facility in (inventory / "facilities").iterdir():
+        facility.unlink()
+    result = bic("new", *LYON, "--data-centre", "dc1", "--zone", "bicZone")
+    assert (result.returncode, result.stderr) == (
+        2,
+        "platform.yml describes no zone yet, and a facility's data need one; add it first\n",
+    )
 
 
 def test_list_and_show(bic: Bic) -> None:
