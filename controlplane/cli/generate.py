@@ -30,7 +30,7 @@ def generate(
 
     The same sizes and seed give the same files.
     """
-    from controlplane.generate.nation import Nation, default_teams, files
+    from controlplane.generate.nation import Nation, counted, default_teams, files
     from controlplane.generate.write import write_inventory
 
     if teams is None:
@@ -38,6 +38,7 @@ def generate(
     nation = Nation(facilities, people, teams, zones, seed)
     count = write_inventory(folder, files(nation))
     typer.echo(
-        f"{folder}: {count:,} files, {facilities:,} facilities, {teams:,} teams, {people:,} people. "
+        f"{folder}: {count:,} files, {counted(facilities, 'facility', 'facilities')}, "
+        f"{counted(teams, 'team', 'teams')}, {counted(people, 'person', 'people')}. "
         f"Look at it with: bic -i {folder} check"
     )

@@ -98,7 +98,7 @@ def platform_file(nation: Nation) -> dict[str, Any]:
             zones[name] = {"catalog_provider": host, "federation": [other], **_zone_contents((host,))}
     return {
         "name": "synthetic",
-        "title": f"A synthetic nation of {nation.facilities:,} facilities",
+        "title": f"A synthetic nation of {counted(nation.facilities, 'facility', 'facilities')}",
         "environment": "staging",
         "domain": "bic.example",
         "data_centres": {
@@ -128,6 +128,11 @@ def _zone_contents(hosts: tuple[str, ...]) -> dict[str, Any]:
         "administrator": {"password": {"file": "{state_dir}/secrets/irods_admin_password"}},
         "storage_resources": {"archive": {"type": "replication", "children": list(folders)}, **folders},
     }
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """A number of things for people."""
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def portions(amount: int, weights: Sequence[int]) -> list[int]:
