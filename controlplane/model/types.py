@@ -77,10 +77,14 @@ def _iso_date(text: str) -> date:
     return date.fromisoformat(text)
 
 
+# iRODS 5.0.2 stops at 1,024 (MAX_PATH_ALLOWED); half is left for what lies in the folder.
+_LONGEST_PATH = 500
+
+
 def _plain_path(text: str) -> str:
     path = PurePosixPath(text)
     plain = path.is_absolute() and text.isprintable() and str(path) == text and not text.startswith("//")
-    if not plain or ".." in path.parts or path == PurePosixPath("/"):
+    if not plain or ".." in path.parts or path == PurePosixPath("/") or len(text) > _LONGEST_PATH:
         raise ValueError(text)
     return text
 
@@ -88,6 +92,9 @@ def _plain_path(text: str) -> str:
 _OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _ADDRESS = rf"{_OCTET}(\.{_OCTET}){{3}}"
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+# Printable characters, one of them no space. The regular expressions of editors know no classes of characters.
+_LINE = r"(?:[^\p{C}\p{Z}]| )*[^\p{C}\p{Z}](?:[^\p{C}\p{Z}]| )*"
+_LINE_IN_SCHEMA = r"^[^\u0000-\u001f\u007f]*[^\s\u0000-\u001f\u007f][^\u0000-\u001f\u007f]*$"
 
 Address = Annotated[
     IPv4Address,
@@ -164,20 +171,21 @@ StorageResourceName = Annotated[
 Line = Annotated[
     str,
     Text(
-        r"(?:[^\p{C}\p{Z}]| )*[^\p{C}\p{Z}](?:[^\p{C}\p{Z}]| )*",
+        _LINE,
         "is not a title: write one line of at most 200 characters",
         longest=200,
-        schema_pattern=r"^[^\u0000-\u001f\u007f]*[^\s\u0000-\u001f\u007f][^\u0000-\u001f\u007f]*$",
+        schema_pattern=_LINE_IN_SCHEMA,
     ),
 ]
-Email = Annotated[str, Text(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)*", "is not an e-mail address")]
+# RFC 5321: 64 characters before the @, 254 in all.
+Email = Annotated[str, Text(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)*", "is not an e-mail address", longest=254)]
 GroupName = Annotated[
     str,
     Text(
-        r"(?:[^\p{C}\p{Z}]| )*[^\p{C}\p{Z}](?:[^\p{C}\p{Z}]| )*",
+        _LINE,
         "is not the name of a group of Authentik: write one line of at most 200 characters",
         longest=200,
-        schema_pattern=r"^[^\u0000-\u001f\u007f]*[^\s\u0000-\u001f\u007f][^\u0000-\u001f\u007f]*$",
+        schema_pattern=_LINE_IN_SCHEMA,
     ),
 ]
 Url = Annotated[
@@ -203,7 +211,8 @@ AbsolutePath = Annotated[
     str,
     Parsed(
         _plain_path,
-        "is not an absolute path: begin with '/', and write no '..', no '//' and no '/' at its end",
+        "is not an absolute path: begin with '/', write no '..', no '//' and no '/' at its end, and at most "
+        "500 characters",
         r"(/[^/\u0000-\u001f\u007f]+)+",
     ),
 ]
