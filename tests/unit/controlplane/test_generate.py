@@ -10,7 +10,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
@@ -162,11 +162,13 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.from_regex(r"\Ax[a-z]{0,5}\Z"), VALUES, min_size=1))
 def test_what_is_written_is_read_back(document: dict) -> None:
     assert YAML(typ="safe", pure=True).load(yaml_text(document)) == document
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 100), min_size=1), st.integers(0, 1000))
 def test_portions_add_up_and_keep_to_their_weights(weights: list[int], amount: int) -> None:
     parts = portions(amount, weights)
