@@ -29,7 +29,7 @@ def identifier(*titles: str, taken: Collection[str] = ()) -> str | None:
 
 def _slug(title: str) -> str:
     """A title as an identifier: accents and punctuation go, words are joined by hyphens and kept whole."""
-    letters = unicodedata.normalize("NFKD", title.replace("œ", "oe").replace("æ", "ae")).casefold()
+    letters = unicodedata.normalize("NFKD", title.casefold().replace("œ", "oe").replace("æ", "ae"))
     words = re.findall(r"[a-z0-9]+", "".join(char for char in letters if not unicodedata.combining(char)))
     while words and not words[0][0].isalpha():
         words = words[1:]
@@ -81,21 +81,23 @@ def vault(platform: Platform, zone: Zone, data_centre: str, facility: str) -> Va
         for name, place in zip(zone.servers, _places(platform, zone), strict=True)
         if place == data_centre
     ]
-    host = (here or zone.servers)[0]
-    beside = next((path.parent for path in _vaults(platform, zone.name, host)), _FIRST_VAULTS)
+    # Where the others of the zone already are.
+    used = [host for host, _ in _vaults(platform, zone.name) if host in here]
+    host = max(used, key=used.count) if used else (here or zone.servers)[0]
+    vaults = sorted(_vaults(platform, zone.name), key=lambda vault: vault[0] != host)
+    beside = vaults[0][1].parent if vaults else _FIRST_VAULTS
     name = f"{facility}-raw"
     return Vault(name, host, str(beside / name))
 
 
-def _vaults(platform: Platform, zone: str, host: str) -> Iterator[PurePosixPath]:
-    """The folders of facilities' storage resources: on this host first, then anywhere in the zone."""
-    found = [
-        (resource.host != host, PurePosixPath(resource.vault))
+def _vaults(platform: Platform, zone: str) -> list[tuple[str, PurePosixPath]]:
+    """The hosts and folders of the storage resources of a zone's facilities."""
+    return [
+        (resource.host, PurePosixPath(resource.vault))
         for facility in platform.facilities_of(zone)
         for resource in facility.storage_resources
-        if resource.vault
+        if resource.host and resource.vault
     ]
-    return (path for _, path in sorted(found, key=lambda item: item[0]))
 
 
 def omero(platform: Platform, data_centre: str) -> str | None:
