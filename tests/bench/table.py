@@ -19,6 +19,8 @@ class Row:
     """All requests that the server answered, logins included."""
     logins: int
     seconds: float
+    cpu: float
+    """Seconds of processor time that the client needed, which other programs hardly change."""
     note: str = ""
     """Whether the figures were measured in full; where they were not, from what they were extrapolated."""
 
@@ -51,12 +53,12 @@ class Results:
 
     def show(self) -> None:
         """Print all of it."""
-        console = Console(width=132)
+        console = Console(width=150)
         if self.rows:
             console.print(
                 _table(
                     ("facilities", "people", "work", "arm"),
-                    ("requests", "logins", "seconds"),
+                    ("requests", "logins", "seconds", "client CPU"),
                     (
                         (
                             f"{row.facilities:,}",
@@ -66,6 +68,7 @@ class Results:
                             f"{row.requests:,}",
                             f"{row.logins:,}",
                             f"{row.seconds:,.2f}",
+                            f"{row.cpu:,.2f}",
                             row.note,
                         )
                         for row in self.rows

@@ -65,6 +65,7 @@ class Measured:
     """What something cost."""
 
     seconds: float
+    cpu: float
     calls: list[Call]
 
     @property
@@ -184,6 +185,7 @@ class ZoneBench:
                 round(len(cost.calls) / share),
                 round(cost.logins / share),
                 cost.seconds / share,
+                cost.cpu / share,
                 note,
             )
         )
@@ -204,13 +206,23 @@ class ZoneBench:
 
     def _timed(self, site: Site, work: Callable[[], object]) -> Measured:
         site.calls.new()
-        begun = time.monotonic()
+        begun, before = time.monotonic(), sum(os.times()[:4])
         work()
-        seconds = time.monotonic() - begun
-        return Measured(seconds, site.calls.new())
+        seconds, cpu = time.monotonic() - begun, sum(os.times()[:4]) - before
+        return Measured(seconds, cpu, site.calls.new())
 
     def _row(self, work: str, arm: str, cost: Measured, note: str) -> None:
-        row = Row(self.facilities, self.people, work, arm, len(cost.calls), cost.logins, cost.seconds, note)
+        row = Row(
+            self.facilities,
+            self.people,
+            work,
+            arm,
+            len(cost.calls),
+            cost.logins,
+            cost.seconds,
+            cost.cpu,
+            note,
+        )
         self.results.rows.append(row)
         print(
             f"{row.facilities} facilities, {work}, {arm}: {row.requests:,} requests, {row.seconds:.2f} s",
