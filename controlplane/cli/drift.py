@@ -116,7 +116,7 @@ def _show(out: Console, found: Sequence[Compared], *, verbose: bool) -> None:
         out.print(name)
         alike = grouped(item.drift.deviations, lambda one: (one.facility, one.difference, one.key.kind))
         for facility, some in sorted(grouped(alike.items(), lambda pair: pair[0][0]).items()):
-            out.print(f"  {escape(facility) or 'several facilities, or none'}")
+            out.print(f"  {escape(facility) or 'the platform, or several facilities'}")
             for (_, difference, kind), objects in some:
                 count = f"    [yellow]{difference}[/]: {amount(len(objects), kind)}"
                 if verbose:

@@ -45,10 +45,7 @@ def show_plans(out: Console, outcomes: Sequence[Outcome], *, verbose: bool = Fal
         if item.plan is None:
             out.print(f"{name}: [bold red]left out[/], it has no plan: {escape(item.error)}\n")
             continue
-        if item.settled and not item.plan.kept:
-            out.print(f"{name}: [green]nothing to do[/]\n")
-            continue
-        out.print(name)
+        out.print(f"{name}: [green]nothing to do[/]" if item.settled else name)
         _Facilities(item.plan.changes, item.plan.conflicts, item.plan.kept).show(out, verbose=verbose)
         if item.refused:
             out.print(f"\n  [bold red]refused[/]: {escape(item.refused)}")
@@ -72,7 +69,10 @@ def summary(outcomes: Iterable[Outcome]) -> str:
     text = f"Plan: {', '.join(parts) or '[green]nothing to do[/]'}."
     if ending := sum(change.retires for plan in plans for change in plan.changes):
         text += f" Access to {amount(ending, 'object')} ends; the data stay."
-    if destroying := sum(bool(change.destroys) for plan in plans for change in plan.changes):
+    destroying = sum(bool(change.destroys) for plan in plans for change in plan.changes)
+    if not destroying and any(plan.count(Action.DELETE) for plan in plans):
+        text += " No data are destroyed."
+    if destroying:
         text += (
             f" [bold red]{amount(destroying, 'deletion')} would destroy data[/]: confirm each by its name."
         )
@@ -96,7 +96,7 @@ class _Facilities:
     def show(self, out: Console, *, verbose: bool) -> None:
         for facility in sorted({*self._changes, *self._conflicts}):
             changes = self._changes.get(facility, [])
-            out.print(f"\n  [bold]{escape(facility) or 'several facilities, or none'}[/]")
+            out.print(f"\n  [bold]{escape(facility) or 'the platform, or several facilities'}[/]")
             # What ends or destroys is never hidden in a number.
             plain = [change for change in changes if not change.retires and not change.destroys]
             if len(plain) > MANY_CHANGES and not verbose:
@@ -129,7 +129,8 @@ class _Facilities:
                 for item in change.fields
                 if isinstance(value := item.before if item.after is None else item.after, tuple) and value
             ]
-            return [title + (f"  [dim]{escape(', '.join(sets))}[/]" if sets else "")]
+            ends = "ends " if change.action is Action.DELETE else ""
+            return [title + (f"  [dim]{ends}{escape(', '.join(sets))}[/]" if sets else "")]
         return [title, *(f"    {escape(field_text(item))}" for item in change.fields)]
 
     @staticmethod

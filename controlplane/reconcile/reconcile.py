@@ -24,7 +24,7 @@ from controlplane.reconcile.run import (
 from controlplane.reconcile.saved import SavedPlan
 from controlplane.reconcile.schedule import unexpected
 from controlplane.state import Kept, Key, Plan, Scope, State, without
-from controlplane.store import Store, history
+from controlplane.store import Store, StoreError, history
 from controlplane.store.journal import RunEnd, RunJournal, RunResult, begin_run
 from controlplane.store.locks import Holder, hold, locks_for
 
@@ -81,12 +81,12 @@ def reconcile(
             scope=str(scope),
             plan=saved.id if saved else "",
         )
-        reports: list[Report] = []
+        reports = _at_once(lambda item: _apply(item, confirmed, run, watch, stop), outcomes, stop)
         try:
-            reports = _at_once(lambda item: _apply(item, confirmed, run, watch, stop), outcomes, stop)
-        finally:
-            # Only a run that was killed has no end.
             run.end(_end(reports, interrupted=stop.is_set()))
+        except StoreError as error:
+            # What was done is more important than that it cannot be written down.
+            reports.append(Report("the journal", error=f"the end of the run could not be written: {error}"))
     return reports
 
 

@@ -1,5 +1,7 @@
 """Observe, plan and apply, under locks and in the journal."""
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from memory import DOWN, UNREADABLE, Memory, silent
 from store_site import Site
 
@@ -302,6 +305,53 @@ def test_an_interruption_begins_nothing_more_and_is_in_the_journal(store: Store)
     assert (past.result, past.done, past.skipped) == ("interrupted", 6, 94)
     assert run(store, system)[0].ok
     assert len(system.applied) == 100
+
+
+def test_a_person_may_interrupt_it(store: Store) -> None:
+    system = Memory(many(100), connections=1)
+    stop = threading.Event()
+
+    def before(change: Any) -> None:
+        if len(system.applied) == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop.wait(10)
+
+    system.before = before
+    (report,) = run(store, system, stop=stop)
+    assert len(report.done) == 6
+    assert len(report.skipped) == 94
+    assert history.runs(store, "test")[0].result == "interrupted"
+
+
+def test_a_run_that_loses_its_lock_begins_nothing_more(postgresql_url: str, tmp_path: Path) -> None:
+    url = sa.make_url(postgresql_url).set(drivername="postgresql+psycopg")
+    system = Memory(many(300), connections=1)
+    with Store(url, "test", tmp_path) as server:
+
+        def before(change: Any) -> None:
+            if len(system.applied) == 5:
+                with server.writing() as connection:
+                    kill = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+                    connection.execute(sa.text(kill))
+
+        system.before = before
+        (report,) = run(server, system)
+        assert not report.ok
+        assert "cannot be used" in report.error
+        assert 5 <= len(report.done) < 50
+        assert history.runs(server, "test")[0].result == "failed"
+
+
+def test_a_journal_that_cannot_be_ended_is_said_and_hides_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr("controlplane.store.journal.RunJournal.end", fail)
+    done, journal = run(store, Memory(DESIRED))
+    assert len(done.done) == 3
+    assert journal.error == "the end of the run could not be written: the disk is full"
 
 
 def test_without_a_journal_nothing_is_changed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
