@@ -34,11 +34,13 @@ def load_platform(path: Path) -> Platform:
     Raises InventoryError with everything that is wrong in any of its files.
     """
     problems: list[Problem] = []
-    if not path.is_dir():
-        what = "is a file; name the folder it is in" if path.exists() else "does not exist"
-        raise InventoryError([Problem(Place(str(path)), f"the inventory folder {what}")])
     with collector_paused():
-        documents = _read(path, problems)
+        try:
+            documents = _read(path, problems)
+        except OSError as error:
+            # A folder that may not be listed, or a name that no file can have.
+            place = Place(str(error.filename or path))
+            raise InventoryError([*problems, Problem(place, f"cannot be read: {error.strerror}")]) from error
         problems.extend(check(documents))
         if problems or documents.platform is None:
             raise InventoryError(problems)
@@ -46,6 +48,9 @@ def load_platform(path: Path) -> Platform:
 
 
 def _read(path: Path, problems: list[Problem]) -> Documents:
+    if not path.is_dir():
+        what = "is a file; name the folder it is in" if path.exists() else "does not exist"
+        raise InventoryError([Problem(Place(str(path)), f"the inventory folder {what}")])
     platform = None
     if (path / PLATFORM_FILE).is_file():
         platform = _document(PlatformFile, path / PLATFORM_FILE, problems)
@@ -56,7 +61,7 @@ def _read(path: Path, problems: list[Problem]) -> Documents:
         )
     facilities: list[FacilityDocument] = []
     for file in _files(path / FACILITIES):
-        if file.suffix != ".yml" or not file.is_file():
+        if file.suffix != ".yml" or not (file.is_file() or file.is_symlink()):
             problems.append(
                 Problem(Place(str(file)), "only facilities' files, named <id>.yml, may be in this folder")
             )

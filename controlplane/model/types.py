@@ -92,7 +92,7 @@ def _plain_path(text: str) -> str:
 _OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _ADDRESS = rf"{_OCTET}(\.{_OCTET}){{3}}"
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-# Printable characters, one of them no space. The regular expressions of editors know no classes of characters.
+# Printable characters, one of them no space. The regular expressions of editors have no classes for it.
 _LINE = r"(?:[^\p{C}\p{Z}]| )*[^\p{C}\p{Z}](?:[^\p{C}\p{Z}]| )*"
 _LINE_IN_SCHEMA = r"^[^\u0000-\u001f\u007f]*[^\s\u0000-\u001f\u007f][^\u0000-\u001f\u007f]*$"
 

@@ -243,6 +243,12 @@ def test_a_team_that_reads_like_one_of_another_facility_is_refused(inventory: Pa
 def test_what_is_no_inventory_is_said(inventory: Path, tmp_path: Path) -> None:
     assert problems(tmp_path / "nowhere") == [f"{tmp_path}/nowhere: the inventory folder does not exist"]
     assert "name the folder it is in" in problems(inventory / PLATFORM)[0]
+    name = "x" * 300
+    assert problems(tmp_path / name) == [f"{tmp_path}/{name}: cannot be read: File name too long"]
+    link = inventory / "facilities" / "gone.yml"
+    link.symlink_to("nowhere")
+    assert problems(inventory) == ["facilities/gone.yml: cannot be read: No such file or directory"]
+    link.unlink()
     (inventory / PLATFORM).unlink()
     assert problems(inventory) == [
         "platform.yml: the file is missing; an inventory is a folder with a platform.yml"
