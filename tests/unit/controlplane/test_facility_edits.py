@@ -285,6 +285,35 @@ def scalars(data: Any, route: Route = ()) -> Iterator[tuple[Route, str]]:
         yield route, data
 
 
+def routes(data: Any, route: Route = ()) -> Iterator[Route]:
+    """Every key and item, the outer ones first."""
+    items: Any = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for step, value in items:
+        yield (*route, step)
+        yield from routes(value, (*route, step))
+
+
+ALL_ROUTES = list(routes(Document(COMMENTED, "nantes.yml").data))
+
+
+@pytest.mark.parametrize("route", ALL_ROUTES, ids=lambda route: ".".join(map(str, route)))
+def test_anything_can_be_removed_replaced_or_is_refused(route: Route) -> None:
+    document = Document(COMMENTED, "nantes.yml")
+    comments = [line.strip() for line in COMMENTED.splitlines() if line.strip().startswith("#")]
+    removed = document.remove(route)
+    assert removed.at(route) != document.at(route)
+    assert len(removed.text) < len(COMMENTED)
+    for value in ("text", ["a", "b"], {"k": "v", "l": ["x"]}):
+        try:
+            replaced = document.set(route, value)
+        except LayoutError as error:
+            assert "cannot be replaced as a whole" in str(error)  # noqa: PT017
+            continue
+        assert replaced.at(route) == value
+        if value == "text" and len(route) == 1:
+            assert all(comment in replaced.text for comment in comments)
+
+
 REFUSED = {
     "unknown key": (assign(("titel", "x")), "'titel': unknown key 'titel'; did you mean 'title'?"),
     "unknown team": (

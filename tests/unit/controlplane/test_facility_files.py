@@ -193,6 +193,7 @@ def test_problems_are_told_where_they_would_be(inventory: Path, bic: Bic) -> Non
 
 def test_an_edit_can_mend_a_broken_file(inventory: Path, bic: Bic, edit: Edit) -> None:
     edit("facilities/nantes.yml", "data_centre: dc1", "data_centre: dc9")
+    assert [bic(name).returncode for name in ("list", "new")] == [2, 2]
     assert bic("set", "nantes", "data_centre=dc1").returncode == 0
     load_platform(inventory)
 
