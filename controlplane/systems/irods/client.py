@@ -241,17 +241,22 @@ class Client:
 
         So `work` must be safe to repeat: what is lost may be the answer alone. Raises IrodsError.
         """
+
+        def attempt() -> T:
+            with self.session(fresh=fresh) as session:
+                return work(session)
+
+        try:
+            return attempt()
+        except IrodsError as error:
+            if not error.transient or patience <= 0:
+                raise
         attempts = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, IrodsError) and error.transient),
             stop=stop_after_delay(patience),
             wait=wait_exponential_jitter(multiplier=0.1, max=LONGEST_WAIT, jitter=0.1),
             reraise=True,
         )
-
-        def attempt() -> T:
-            with self.session(fresh=fresh) as session:
-                return work(session)
-
         return attempts(attempt)
 
     def rows(
