@@ -167,6 +167,10 @@ def _working_here(cli: Context, store: Store, database: Database) -> Iterator[No
     if not database.file:
         yield
         return
+    import logging
+
+    # What fails is in the table; lines in between would only repeat it.
+    logging.getLogger("controlplane").addHandler(logging.NullHandler())
     made = _worker(cli, store, database, "", EMBEDDED_CONCURRENCY)
     made.start()
     try:

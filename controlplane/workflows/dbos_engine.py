@@ -13,6 +13,7 @@ Nothing else imports `dbos`. Beyond what its documentation asks for, this is wha
 - No port is opened and nobody is called: no admin server, no Conductor, no telemetry.
 """
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -105,9 +106,10 @@ class DbosQueue:
             "workflow_name": workflow,
             "queue_name": QUEUE,
             "workflow_id": str(uuid4()),
-            "app_version": VERSION,
-            # Work of another version may have no worker left, and must not hold this up.
-            "deduplication_id": f"{VERSION}/{workflow}/{key}",
+            "app_version": _version(self._database),
+            # Unique among all platforms. Work of another version may have no worker left, and must not
+            # hold this up.
+            "deduplication_id": f"{_version(self._database)}/{workflow}/{key}",
             "duplication_policy": "return-existing",
         }
         with _usable(self._database):
@@ -224,7 +226,7 @@ class DbosWorker:
     def _launch(self) -> None:
         config: DBOSConfig = {
             "name": self._database.application,
-            "application_version": VERSION,
+            "application_version": _version(self._database),
             "executor_id": self._name,
             "serializer": DBOSPortableJSONSerializer(),
             "dbos_system_schema": SCHEMA,
@@ -253,7 +255,9 @@ class DbosWorker:
             try:
                 return workflow(run, argument)
             except Exception as error:
-                raise WorkflowError(_reason(error)) from error
+                reason = _reason(error)
+                log.error("%s of %s failed: %s", name, json.dumps(argument), reason)  # noqa: TRY400 - in one line
+                raise WorkflowError(reason) from error
 
         return body
 
@@ -268,7 +272,11 @@ class DbosWorker:
 
     def _take_over(self, lease: PostgresLease) -> None:
         running = DBOS.list_workflows(
-            status="PENDING", app_version=VERSION, load_input=False, load_output=False
+            status="PENDING",
+            app_version=_version(self._database),
+            application_name=self._database.application,
+            load_input=False,
+            load_output=False,
         )
         for name in sorted({status.executor_id or "" for status in running} - {self._name}):
             with lease.unheld(name) as gone:
@@ -357,6 +365,11 @@ def _create_schema(database: Database, engine: Engine) -> None:
         DBOS.migrate(_text(database), schema=SCHEMA)
 
 
+def _version(database: Database) -> str:
+    """`VERSION` as DBOS wants it: different for each application in a database."""
+    return f"{database.application}/{VERSION}"
+
+
 def _text(database: Database) -> str:
     return database.url.render_as_string(hide_password=False)
 
@@ -410,6 +423,9 @@ class _OneLine(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         said = record.getMessage()
+        if said.startswith("Exception encountered in background workflow"):
+            # `DbosWorker` has said which one.
+            return False
         if record.exc_info and isinstance(error := record.exc_info[1], Exception):
             said += f" {_reason(error)}"
         record.msg, record.args, record.exc_info = " ".join(said.split()), (), None

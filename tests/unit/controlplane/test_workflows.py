@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -33,14 +34,14 @@ class Workers:
 
     def start(self, name: str = "one", concurrency: int = 1, *, wait: bool = True) -> ForkServerProcess:
         url = self.site.store.reveal() if self.site.store else ""
-        said = self.said(name).count("ready")
+        said = self.said(name).count("INFO ready")
         process = workflow_worker.PROCESSES.Process(
             target=workflow_worker.main, args=(self.site, url, name, concurrency)
         )
         process.start()
         self.processes.append(process)
         if wait:
-            until(lambda: self.said(name).count("ready") > said, f"the start of {name}")
+            until(lambda: self.said(name).count("INFO ready") > said, f"the start of {name}")
         return process
 
     def said(self, name: str) -> str:
@@ -148,6 +149,8 @@ def test_a_failed_step_says_the_same_after_a_restart(workers: Workers, queue: Qu
     assert ended(queue, survived).result == "ZeroDivisionError: integer division or modulo by zero"
     failed = ended(queue, fatal)
     assert (failed.status, failed.error) == (Status.FAILED, "ValueError: it is fatal")
+    lines = [line for line in workers.said("one").splitlines() if "fatal" in line]
+    assert lines == ['ERROR failing of "fatal" failed: ValueError: it is fatal']
 
 
 def test_a_key_is_queued_once_at_a_time(workers: Workers, queue: Queue) -> None:
@@ -276,3 +279,19 @@ def test_workers_share_a_queue(workers: Workers, queue: Queue) -> None:
     for event, _, _, pid, _ in workers.steps():
         running[pid] = running.get(pid, 0) + (1 if event == "begin" else -1)
         assert running[pid] <= 2
+
+
+@on_several_machines
+def test_platforms_that_share_a_database_are_apart(workers: Workers, queue: Queue, site: Site) -> None:
+    other = replace(site, name="other")
+    with DbosQueue(workflow_worker.database(other)) as theirs:
+        ours, their_id = (each.enqueue("short", "k", key="k").id for each in (queue, theirs))
+        workers.start("one")
+        assert ended(queue, ours).status is Status.DONE
+        assert theirs.workers() == []
+        assert job(theirs, their_id).status is Status.QUEUED
+        workers.site = other
+        # Of the same name, and on the same machine.
+        workers.start("one")
+        assert ended(theirs, their_id).status is Status.DONE
+        assert (queue.workers(), theirs.workers()) == (["one"], ["one"])
