@@ -94,6 +94,11 @@ def write(path: Path, plan: SavedPlan) -> None:
     Raises BadInputError when it cannot be written.
     """
     content = json.loads(_CONTENT.dump_json(plan, exclude={"id"}))
+    # Sets come in any order; a file says the same thing in the same words.
+    content["scope"] = {part: sorted(names) for part, names in content["scope"].items()}
+    for system in content["systems"]:
+        for change in system["plan"]["changes"]:
+            change["depends_on"].sort()
     document = {"format": FORMAT, "version": VERSION, "digest": _digest(content), "plan": content}
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:

@@ -8,11 +8,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from inventory_editing import Edit
 from postgresql_cluster import binaries, cluster
 from store_site import Site
 
 from controlplane.model.secrets import Secret
+
+# A busy machine makes no test fail.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 SANDBOX = Path(__file__).parents[3] / "inventories" / "sandbox"
 
