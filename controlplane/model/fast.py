@@ -40,6 +40,6 @@ def read_plain(text: str) -> Data | None:
         return None
     try:
         data: Data = ryaml.loads(text)  # type: ignore[attr-defined]
-    except ryaml.InvalidYamlError:  # type: ignore[attr-defined]
+    except ValueError:  # Not YAML, or a mapping as a key.
         return None
     return data

@@ -49,16 +49,17 @@ def shorten(value: object) -> str:
 
 
 def suggestion(word: str, known: Iterable[str], *, noun: str = "known") -> str:
-    """The half sentence that helps with a misspelt word: the nearest known one and what is allowed.
-
-    At most sixteen known words are listed, so that a message stays readable in a large inventory.
-    """
+    """The half sentence that helps with a misspelt word: the nearest known one and what is allowed."""
     choices = sorted(known)
     near = get_close_matches(word, choices, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     if not choices:
         return f"{hint}{noun}: none"
-    listed = ", ".join(choices[:_LISTED]) + (
-        f" and {len(choices) - _LISTED} more" if len(choices) > _LISTED else ""
-    )
-    return f"{hint}{noun}: {listed}"
+    return f"{hint}{noun}: {enumeration(choices)}"
+
+
+def enumeration(words: Iterable[str]) -> str:
+    """Words in order, at most sixteen of them, so that a message stays readable in a large inventory."""
+    ordered = sorted(words)
+    more = f" and {len(ordered) - _LISTED} more" if len(ordered) > _LISTED else ""
+    return ", ".join(ordered[:_LISTED]) + more

@@ -6,7 +6,7 @@ from controlplane.model.checks.spots import Spot, at
 from controlplane.model.checks.zones import Node, Storage, by_zone
 from controlplane.model.documents import Documents, FacilityDocument, Policies
 from controlplane.model.facility_file import QuotaEntry
-from controlplane.model.problems import Problem, suggestion
+from controlplane.model.problems import Problem, enumeration, suggestion
 from controlplane.model.sizes import format_size
 from controlplane.model.source import Key
 
@@ -80,21 +80,22 @@ def _limit(
 
 
 def _capacity(documents: Documents, facility: FacilityDocument, storage: Storage) -> Iterator[Problem]:
-    """A facility's total is not above what the storage resources hold that its data can be on.
+    """No total is above what the storage resources hold that the facility's data can be on.
 
     iRODS counts every replica (usage is summed for each storage resource), so the leaves' capacities add up.
     """
-    quota = facility.data.quota
-    total = _total(quota, documents.policies, of_team=False)
-    if quota is None or total is None or not documents.complete:
-        return
     used = storage.leaves_of(facility)
-    known = [node.entry.capacity for node in used if node.entry.capacity is not None]
-    if used and len(known) == len(used) and total > sum(known):
-        yield at(facility, "quota", "total" if quota.total is not None else "tier").problem(
-            f"the quota of {format_size(total)} is above the {format_size(sum(known))} that the facility's "
-            f"storage resources hold: {', '.join(sorted(node.name for node in used))}"
-        )
+    capacities = [node.entry.capacity for node in used if node.entry.capacity is not None]
+    if not documents.complete or not used or len(capacities) < len(used):
+        return
+    held = sum(capacities)
+    for quota, route in _quotas(facility):
+        total = _total(quota, documents.policies, of_team=route[0] == "teams")
+        if total is not None and total > held:
+            yield at(facility, *route, "total" if quota.total is not None else "tier").problem(
+                f"the quota of {format_size(total)} is above the {format_size(held)} that the facility's "
+                f"storage resources hold: {enumeration(node.name for node in used)}"
+            )
 
 
 def _total(quota: QuotaEntry | None, policies: Policies, *, of_team: bool) -> int | None:

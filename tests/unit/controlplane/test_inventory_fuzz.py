@@ -345,6 +345,7 @@ PARSER_FUZZ = settings(FUZZ, max_examples=EXAMPLES * 20)
 @example("- a\n- - b\n")
 @example("a: b\n  c\n")
 @example("{a, b: , c}\n")
+@example("{{a: b}: c, [d]: e}\n")
 @example("a: 'b\n\n  c'\n")
 @example('a: "b\n\n  c"\n')
 def test_both_parsers_read_any_text_alike(text: str) -> None:

@@ -438,6 +438,13 @@ def test_everything_is_read(inventory: Path, monkeypatch: pytest.MonkeyPatch) ->
             "is above the 250 TiB that the facility's storage res",
         ),
         (
+            SUD,
+            "total: 500 GB",
+            "total: 31 TiB",
+            "31 TiB}",
+            "is above the 30 TiB that the facility's storage resources hold: sud-a",
+        ),
+        (
             NORD,
             "tier: standard",
             "total: 500 GB",
