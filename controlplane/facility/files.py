@@ -14,13 +14,11 @@ from pathlib import Path
 from controlplane.errors import BadInputError, BicError
 from controlplane.facility.text import mapping_lines
 from controlplane.model import InventoryError, Platform, Problem, load_platform
+from controlplane.model.load import FACILITIES, PLATFORM_FILE, POLICIES
 from controlplane.model.problems import suggestion
 from controlplane.model.schema import schema_file
 from controlplane.model.source import Data
 
-FACILITIES = "facilities"
-PLATFORM_FILE = "platform.yml"
-POLICIES = "policies"
 _MODELINE = "# yaml-language-server: $schema"
 LOCK_PATIENCE = 30.0
 """Seconds to wait for another edit of the same inventory; an edit takes a second or two."""
@@ -40,7 +38,12 @@ class Edited:
 
 
 def facility_path(inventory: Path, facility: str) -> Path:
-    """Where the file of a facility is, whether it exists or not."""
+    """Where the file of a facility is, whether it exists or not.
+
+    Raises BadInputError for what is no name of a file in that folder, such as `../platform`.
+    """
+    if Path(facility).name != facility:
+        raise BadInputError(f"{facility!r} is not a facility's identifier")
     return inventory / FACILITIES / f"{facility}.yml"
 
 
@@ -126,7 +129,9 @@ def check_text(inventory: Path, facility: str, text: str) -> Platform:
             for other in (inventory / FACILITIES).iterdir():
                 if other.name != target.name:
                     (trial / FACILITIES / other.name).symlink_to(other.resolve())
-        target.write_text(text, "utf-8", newline="")
+        # Never through a link: the links lead to the inventory itself.
+        with target.open("x", encoding="utf-8", newline="") as file:
+            file.write(text)
         try:
             return load_platform(trial)
         except InventoryError as error:

@@ -170,6 +170,8 @@ def test_an_edit_that_the_inventory_refuses_is_not_made(inventory: Path, bic: Bi
         (("set", "nantes", "quota.tier=none"), "there is no tier 'none'"),
         (("set", "nantes", "city"), "'city' is not an assignment; write KEY=VALUE"),
         (("set", "nante", "city=x"), "there is no facility 'nante'; did you mean 'nantes'?"),
+        (("set", "../platform", "title=x"), "'../platform' is not a facility's identifier"),
+        (("set", "..", "title=x"), "there is no facility '..'"),
         (("show", "nante"), "there is no facility 'nante'; did you mean 'nantes'?"),
         (
             ("add-team", "nantes", "Bad Id", "--title", "x", "--pi", "amartin"),
