@@ -176,19 +176,7 @@ class ZoneBench:
         note = ""
         if share < 1:
             note = f"EXTRAPOLATED from {self.sample} of {self.facilities} facilities, {share:.1%} of the work"
-        self.results.rows.append(
-            Row(
-                self.facilities,
-                self.people,
-                work_title,
-                title,
-                round(len(cost.calls) / share),
-                round(cost.logins / share),
-                cost.seconds / share,
-                cost.cpu / share,
-                note,
-            )
-        )
+        self._row(work_title, title, cost, note, share)
 
     def _sampled(self, site: Site) -> Work:
         return work_of(_desired(site.platform), list(site.platform.facilities)[: self.sample])
@@ -211,21 +199,23 @@ class ZoneBench:
         seconds, cpu = time.monotonic() - begun, sum(os.times()[:4]) - before
         return Measured(seconds, cpu, site.calls.new())
 
-    def _row(self, work: str, arm: str, cost: Measured, note: str) -> None:
+    def _row(self, work: str, arm: str, cost: Measured, note: str, share: float = 1.0) -> None:
+        """Keep a measurement that was made on a `share` of the work, and say so at once."""
+        requests, logins = round(len(cost.calls) / share), round(cost.logins / share)
         row = Row(
             self.facilities,
             self.people,
             work,
             arm,
-            len(cost.calls),
-            cost.logins,
-            cost.seconds,
-            cost.cpu,
+            requests,
+            logins,
+            cost.seconds / share,
+            cost.cpu / share,
             note,
         )
         self.results.rows.append(row)
         print(
-            f"{row.facilities} facilities, {work}, {arm}: {row.requests:,} requests, {row.seconds:.2f} s",
+            f"{row.facilities} facilities, {work}, {arm}: {requests:,} requests, {row.seconds:.2f} s {note}",
             file=sys.stderr,
             flush=True,
         )
