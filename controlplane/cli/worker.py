@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from controlplane.cli.context import Context
+from controlplane.cli.scope import Facilities, chosen_scope
 from controlplane.errors import EXIT_FAILURE, BadInputError
 
 if TYPE_CHECKING:
-    from controlplane.model import Platform
     from controlplane.store import Store
     from controlplane.workflows.database import Database
     from controlplane.workflows.dbos_engine import DbosWorker
@@ -33,9 +33,7 @@ app = typer.Typer()
 @app.command()
 def dispatch(
     context: typer.Context,
-    facility: Annotated[
-        list[str] | None, typer.Option("--facility", help="Only this facility; may be given several times.")
-    ] = None,
+    facility: Facilities = None,
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Queue the work, leave it to workers and end.")
     ] = False,
@@ -60,7 +58,7 @@ def dispatch(
 
     cli: Context = context.obj
     platform = cli.load()
-    facilities = _facilities(platform, facility or [])
+    chosen = chosen_scope(platform, (), systems=None, facilities=facility, teams=None).facilities
     with open_store(platform) as store:
         database = Database.beside(store, platform)
         if database.file and no_wait:
@@ -69,7 +67,7 @@ def dispatch(
                 "bic dispatch does the work itself"
             )
         with DbosQueue(database) as queue, _working_here(cli, store, database):
-            tickets = work.dispatch(queue, facilities, account())
+            tickets = work.dispatch(queue, sorted(chosen or platform.facilities), account())
             new = sum(ticket.new for ticket in tickets.values())
             already = f", {len(tickets) - new} were queued or running already" if new < len(tickets) else ""
             typer.echo(f"{new} of {len(tickets)} facilities queued{already}", err=True)
@@ -177,21 +175,6 @@ def _working_here(cli: Context, store: Store, database: Database) -> Iterator[No
         yield
     finally:
         made.stop()
-
-
-def _facilities(platform: Platform, wanted: Sequence[str]) -> list[str]:
-    from difflib import get_close_matches
-
-    for id in wanted:
-        if id not in platform.facilities:
-            close = get_close_matches(id, platform.facilities, 1)
-            hint = (
-                f"did you mean {close[0]}?"
-                if close
-                else f"there are {', '.join(sorted(platform.facilities))}"
-            )
-            raise BadInputError(f"--facility {id}: the inventory has no such facility; {hint}")
-    return sorted(set(wanted) or platform.facilities)
 
 
 def _name(name: str) -> str:

@@ -93,7 +93,7 @@ def test_a_failure_is_named_and_gives_exit_code_1(small: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("dispatch", "--facility", "nante"), "no such facility; did you mean nantes?"),
+        (("dispatch", "--facility", "nante"), "did you mean nantes?"),
         (("dispatch", "--no-wait"), "bic dispatch does the work itself"),
         (("worker",), "let bic dispatch do the work itself"),
         (("worker", "--name", "a/b"), "--name 'a/b': use 1 to 40 letters"),
