@@ -50,7 +50,7 @@ def plan(
 ) -> None:
     """Show what would be changed. Exit code 0: nothing to do, 2: changes, 1: something cannot be done."""
     from controlplane.cli.progress import watching
-    from controlplane.reconcile.reconcile import limited
+    from controlplane.reconcile.limits import limited
     from controlplane.reconcile.run import plan_all
     from controlplane.systems import contributions
 
@@ -96,7 +96,8 @@ def apply(
     context: typer.Context,
     *,
     file: Annotated[
-        Path | None, typer.Argument(help="A plan that bic plan -o saved, to apply exactly that.")
+        Path | None,
+        typer.Argument(help="A plan that bic plan -o saved, to apply exactly that.", metavar="FILE"),
     ] = None,
     system: Systems = None,
     facility: Facilities = None,
@@ -147,6 +148,10 @@ def apply(
 
         def approve(outcomes: Sequence[Outcome]) -> Confirmed:
             watch.pause()
+            if saved:
+                typer.echo(
+                    f"The plan of {saved.author}, made {saved.created:%Y-%m-%d %H:%M} UTC, for {scope}.\n"
+                )
             show_plans(out, outcomes, verbose=verbose)
             for name, error in left_out.items():
                 typer.echo(f"{name} is not in the saved plan: {error}", err=True)

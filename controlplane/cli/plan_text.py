@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.markup import escape
 
 from controlplane.cli.output import amount, duration
-from controlplane.state import Action, Change, Conflict, FieldChange, Kept, Key
+from controlplane.state import Action, Change, Conflict, FieldChange, Kept, Key, Note
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +45,8 @@ def show_plans(out: Console, outcomes: Sequence[Outcome], *, verbose: bool = Fal
         if item.plan is None:
             out.print(f"{name}: [bold red]left out[/], it has no plan: {escape(item.error)}\n")
             continue
-        out.print(f"{name}: [green]nothing to do[/]" if item.settled else name)
+        reached = f" ({amount(item.reached, 'change')} already there)" if item.reached else ""
+        out.print((f"{name}: [green]nothing to do[/]" if item.settled else name) + reached)
         _Facilities(item.plan.changes, item.plan.conflicts, item.plan.kept).show(out, verbose=verbose)
         if item.refused:
             out.print(f"\n  [bold red]refused[/]: {escape(item.refused)}")
@@ -200,7 +201,7 @@ def _counted(changes: Sequence[Change]) -> list[str]:
     return lines
 
 
-def _alike(notes: Iterable[Conflict | Kept], sign: str, verbose: bool) -> list[str]:
+def _alike(notes: Iterable[Note], sign: str, verbose: bool) -> list[str]:
     return [
         line
         for (_, reason), some in grouped(notes, lambda note: (note.key.kind, note.reason)).items()

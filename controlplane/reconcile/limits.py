@@ -1,6 +1,9 @@
 """How large a plan may be before a person has to say that it is meant."""
 
+from dataclasses import replace
+
 from controlplane.model import Limits
+from controlplane.reconcile.run import Outcome
 from controlplane.state import Action, Plan, Scope, State
 
 
@@ -24,3 +27,10 @@ def breach(plan: Plan, observed: State, scope: Scope, limits: Limits) -> str:
         f"({share:.0f} %), and more than {limits.objects:,} and {100 * limits.share:.0f} % are refused. "
         "If all of that is meant, say so with --exceed-limits"
     )
+
+
+def limited(outcome: Outcome, scope: Scope, limits: Limits, exceed: bool) -> Outcome:
+    """The outcome, refused when its plan is larger than the limits allow."""
+    if exceed or outcome.plan is None or outcome.observed is None:
+        return outcome
+    return replace(outcome, refused=breach(outcome.plan, outcome.observed, scope, limits))

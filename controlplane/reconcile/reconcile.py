@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from threading import Event
 
 from controlplane.errors import BicError
 from controlplane.model import Limits
-from controlplane.reconcile.limits import breach
+from controlplane.reconcile.limits import limited
 from controlplane.reconcile.port import System
 from controlplane.reconcile.resume import Moved, moved_error, rest
 from controlplane.reconcile.run import (
@@ -23,7 +22,7 @@ from controlplane.reconcile.run import (
 )
 from controlplane.reconcile.saved import SavedPlan
 from controlplane.reconcile.schedule import unexpected
-from controlplane.state import Kept, Key, Plan, Scope, State, without
+from controlplane.state import Kept, Key, Plan, Scope, without
 from controlplane.store import Store, StoreError, history
 from controlplane.store.journal import RunEnd, RunJournal, RunResult, begin_run
 from controlplane.store.locks import Holder, hold, locks_for
@@ -90,13 +89,6 @@ def reconcile(
     return reports
 
 
-def limited(outcome: Outcome, scope: Scope, limits: Limits, exceed: bool) -> Outcome:
-    """The outcome, with an error when its plan is larger than the limits allow."""
-    if exceed or outcome.plan is None or outcome.observed is None:
-        return outcome
-    return replace(outcome, refused=breach(outcome.plan, outcome.observed, scope, limits))
-
-
 def plan_rest(systems: Iterable[System], saved: SavedPlan, store: Store, watch: Watch) -> list[Outcome]:
     """What is left of a saved plan. Raises MovedError when the world has moved under it."""
     begun: dict[str, set[Key]] = {}
@@ -105,11 +97,11 @@ def plan_rest(systems: Iterable[System], saved: SavedPlan, store: Store, watch: 
     plans = {item.id: item for item in saved.systems}
     moved: list[tuple[str, Moved]] = []
 
-    def plan(system: System) -> tuple[Plan, State]:
+    def plan(system: System) -> Outcome:
         observed = system.observe(watch(f"reading {system.title}"))
         left = rest(plans[system.id], observed, saved.scope, begun.get(system.id, set()))
         moved.extend((system.id, item) for item in left.moved)
-        return left.plan, observed
+        return Outcome(system, left.plan, observed, reached=left.done)
 
     outcomes = plan_each([system for system in systems if system.id in plans], plan)
     if moved:

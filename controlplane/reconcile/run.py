@@ -34,6 +34,8 @@ class Outcome:
     error: str = ""
     refused: str = ""
     """Why the plan is not applied although there is one."""
+    reached: int = 0
+    """Of a saved plan: the changes that need not be made any more."""
 
     @property
     def settled(self) -> bool:
@@ -76,21 +78,21 @@ def plan_all(
     """Read every system in the scope and plan its changes; all connections are closed afterwards."""
     scope = scope or Scope()
 
-    def plan(system: System) -> tuple[Plan, State]:
+    def plan(system: System) -> Outcome:
         desired = system.desired()
         observed = system.observe(watch(f"reading {system.title}"))
-        return narrow(make_plan(system.id, desired, observed, adopt=adopt), scope), observed
+        return Outcome(system, narrow(make_plan(system.id, desired, observed, adopt=adopt), scope), observed)
 
     return plan_each([system for system in systems if scope.has_system(system.id)], plan)
 
 
-def plan_each(systems: Iterable[System], plan: Callable[[System], tuple[Plan, State]]) -> list[Outcome]:
+def plan_each(systems: Iterable[System], plan: Callable[[System], Outcome]) -> list[Outcome]:
     """Plans, several systems at the same time; what goes wrong with one is its outcome's error."""
 
     def outcome(system: System) -> Outcome:
         try:
-            planned, observed = plan(system)
-            return Outcome(system, refuse(system, planned), observed)
+            planned = plan(system)
+            return replace(planned, plan=refuse(system, planned.plan)) if planned.plan else planned
         except BicError as error:
             return Outcome(system, error=str(error))
         except Exception as error:

@@ -2,7 +2,7 @@
 
 from controlplane.state.diff import differing_fields, make_plan, ordered
 from controlplane.state.drift import Deviation, Difference, Drift, compare
-from controlplane.state.plan import Action, Change, Conflict, FieldChange, Kept, Plan
+from controlplane.state.plan import Action, Change, Conflict, FieldChange, Kept, Note, Plan
 from controlplane.state.resource import Fields, Key, Resource, State, Value, make_fields
 from controlplane.state.scope import Scope, narrow, without
 
@@ -17,6 +17,7 @@ __all__ = [
     "Fields",
     "Kept",
     "Key",
+    "Note",
     "Plan",
     "Resource",
     "Scope",

@@ -61,23 +61,25 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class Note:
+    """What a plan says of an object that it leaves as it is."""
+
+    key: Key
+    reason: str
+    facility: str = ""
+    team: str = ""
+
+
+class Conflict(Note):
     """A desired object that the plan cannot reach, and why."""
 
-    key: Key
-    reason: str
-    facility: str = ""
-    team: str = ""
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Note):
     """An object of ours that nobody wants any more and that is not deleted, and why."""
 
-    key: Key
-    reason: str
-    facility: str = ""
-    team: str = ""
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ class Plan:
     def _path(self, key: Key) -> str:
         return f"{self.system}/{key.kind}/{key.name}"
 
-    def _notes(self, notes: Iterable[Conflict | Kept]) -> list[dict[str, str]]:
+    def _notes(self, notes: Iterable[Note]) -> list[dict[str, str]]:
         return [
             {
                 "key": self._path(note.key),

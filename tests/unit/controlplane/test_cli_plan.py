@@ -309,7 +309,9 @@ def test_a_saved_plan_is_applied_exactly(bic: Bic, systems: list[Memory], tmp_pa
     assert systems[0].world.keys() == {*(Key("user", name) for name in USERS), Key("group", "nantes")}
     again = bic("apply", file, "--yes")
     assert again.exit_code == 0
-    assert "Plan: nothing to do." in again.stdout
+    assert f"The plan of {account()}, made 2" in again.stdout
+    assert "for facility nantes." in again.stdout
+    assert "the memory/a: nothing to do (31 changes already there)" in again.stdout
 
 
 def test_a_saved_plan_is_refused_when_the_world_has_moved(
