@@ -117,7 +117,7 @@ def run_on(session: iRODSSession, host: str) -> None:
     The session's server has to resolve the name for it, as it will for each storage resource on that host.
     """
     rule = RuleExecutionRequest(
-        myRule='@external rule { writeLine("stdout", "reached"); }',
+        myRule="@external rule { writeLine('stdout', 'reached') }",
         addr=RodsHostAddress(hostAddr=host, rodsZone="", port=0, dummyInt=0),
         condInput=StringStringMap({"instance_name": RULE_ENGINE}),
         outParamDesc="ruleExecOut",

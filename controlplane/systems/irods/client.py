@@ -155,7 +155,8 @@ def explain(server: Endpoint, error: Exception) -> IrodsError:
         return error
     if isinstance(error, iRODSException):
         name, code = type(error).__name__, int(error.code or 0)
-        text = " ".join(str(error).split())
+        # The library says "None" where the server gave no text.
+        text = " ".join(str(error).split()).removeprefix("None")
         return IrodsError(f"{name} ({code})" + (f": {text}" if text and name not in text else ""), code)
     if isinstance(error, KeyError) and isinstance(error.args[0], int):
         # How the library raises an error code that it has no class for.

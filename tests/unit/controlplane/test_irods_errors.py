@@ -49,6 +49,19 @@ def test_what_may_pass_by_itself_is_known(error: Exception, transient: bool) -> 
     assert explain(SERVER, error).transient is transient
 
 
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (CAT_SQL_ERR("None"), "CAT_SQL_ERR (-806000)"),
+        (CAT_SQL_ERR("the   disk\nis full"), "CAT_SQL_ERR (-806000): the disk is full"),
+        (KeyError(-1830000), "iRODS error -1830000"),
+        (TimeoutError(), "icat.example:1247: no answer within 30 s"),
+    ],
+)
+def test_an_error_is_one_line(error: Exception, text: str) -> None:
+    assert str(explain(SERVER, error)) == text
+
+
 def test_what_is_transient_is_tried_again_and_what_is_not_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     class Session:
         def cleanup(self) -> None:
