@@ -11,6 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from irods.column import Criterion
+from irods.exception import NetworkException
 from irods.models import Resource, ResourceMeta, User, UserMeta, Zone
 from irods.session import iRODSSession
 
@@ -167,22 +168,25 @@ class Applier:
                 words = ["add", "zone", name, "remote", str(after["connection"]), comment]
             case _:
                 raise ValueError(f"no such kind: {kind}")
-        attempts = 0
+        answer_lost = False
 
         def work(session: iRODSSession) -> None:
-            nonlocal attempts
-            attempts += 1
-            calls.administer(session, *words)
+            nonlocal answer_lost
+            try:
+                calls.administer(session, *words)
+            except (NetworkException, OSError, EOFError):
+                answer_lost = True
+                raise
 
         try:
             self._call(work)
         except IrodsError as error:
-            # On a further attempt it was this apply that made it, and the answer was lost.
-            if error.code != ALREADY_THERE or (attempts == 1 and not self._is_ours(change.key)):
-                if error.code == ALREADY_THERE:
-                    self._unfinished.discard(change.key)
-                    raise ChangeError("somebody made it since it was planned; plan again") from error
+            if error.code != ALREADY_THERE:
                 raise
+            # After a lost answer it was this apply that made it.
+            if not answer_lost and not self._is_ours(change.key):
+                self._unfinished.discard(change.key)
+                raise ChangeError("somebody made it since it was planned; plan again") from error
 
     def _is_ours(self, key: Key) -> bool:
         """Whether an object that exists carries the platform's mark, or another run claims it."""
@@ -252,9 +256,11 @@ class Applier:
                 steps["context"] = lambda item: self._administer(
                     "modify", "resource", name, "context", str(item.after)
                 )
+            parent = change.field("parent")
+            if parent and creating and not parent.after:
+                return steps
             # One step sets both.
-            moved = "parent" if change.field("parent") else "parent_context"
-            return steps | {moved: lambda _: self._place(name, change)}
+            return steps | {"parent" if parent else "parent_context": lambda _: self._place(name, change)}
         if creating:
             return {}
         return {

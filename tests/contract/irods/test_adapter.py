@@ -203,7 +203,7 @@ def test_what_an_apply_made_before_it_was_killed_is_finished_by_the_next(site: S
     site.settle()
 
 
-@pytest.mark.parametrize("messages", range(1, 64, 4))
+@pytest.mark.parametrize("messages", range(1, 41, 3))
 def test_an_apply_killed_after_any_message_is_finished_by_the_next(
     site: Site, monkeypatch: pytest.MonkeyPatch, messages: int
 ) -> None:
