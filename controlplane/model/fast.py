@@ -20,7 +20,7 @@ _PLAIN = re.compile(
     | (?: 0 | [1-9][0-9]{{0,14}}                               # whole numbers
         | [0-9]{{1,3}} (?:\.[0-9]{{1,3}}){{3}} (?:/[0-9]{{1,2}})?          # addresses and networks
         | [0-9]{{1,12}} (?:\.[0-9]{{1,3}})? [ ] [A-Za-z]++     # sizes
-        | [0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}                     # dates
+        | (?<=:[ ]) [0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}           # dates as values, not as keys
       ) (?=[\n,}}\]])
     | "(?: {_CHARACTER} | [:\#,\[\]{{}}] )*+" (?=[\n,:}}\]])   # text in quotes, without escapes
     | (?<!\S)\#[^\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff\n]*+  # comments

@@ -225,8 +225,7 @@ def test_references_between_files_that_are_wrong_in_values_only(inventory: Path,
     for name in data.draw(st.lists(st.sampled_from(FILE_NAMES), min_size=1, max_size=3, unique=True)):
         text = FILES[name]
         for _ in range(data.draw(st.integers(1, 3))):
-            assume(any(each in text for each in texts))
-            old = data.draw(st.sampled_from([each for each in texts if each in text]))
+            old = data.draw(st.sampled_from([each for each in texts if each in text] or [" "]))
             text = text.replace(old, data.draw(st.sampled_from(texts)), data.draw(st.sampled_from([1, -1])))
         damaged[name] = text.encode()
     look(inventory, damaged)
@@ -272,8 +271,9 @@ GLUE = [
     ),
     *(" # c\n", "\n# c\n", "\n\n", ",", " ,", ":", " :", "\n }", "\n ]", '"', ": {", ": [", "}\n", "]\n"),
 ]
+# Mostly what both parsers may read: a text with one doubtful word in it proves nothing.
 plain_words = st.one_of(
-    st.sampled_from(WORDS),
+    *[st.sampled_from([word]) for word in WORDS],
     st.sampled_from(ODD_TEXTS),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
 )
@@ -345,6 +345,7 @@ PARSER_FUZZ = settings(FUZZ, max_examples=EXAMPLES * 20)
 @example("- a\n- - b\n")
 @example("a: b\n  c\n")
 @example("{a, b: , c}\n")
+@example("{2027-06-30, a: b}\n")
 @example("{{a: b}: c, [d]: e}\n")
 @example("a: 'b\n\n  c'\n")
 @example('a: "b\n\n  c"\n')
