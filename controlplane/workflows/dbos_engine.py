@@ -19,7 +19,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
 from typing import Self, cast
 from uuid import uuid4
 
@@ -38,8 +37,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controlplane.errors import BadInputError, BicError
 from controlplane.workflows.database import SCHEMA, Database
+from controlplane.workflows.gate import Gate
 from controlplane.workflows.lease import FileLease, Lost, PostgresLease, living
-from controlplane.workflows.port import Interrupted, Job, Json, Status, StepError, Ticket, Workflow
+from controlplane.workflows.messages import quiet, reason
+from controlplane.workflows.port import Job, Json, Status, StepError, Ticket, Workflow
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class DbosQueue:
 
     def __init__(self, database: Database) -> None:
         """Connect. Raises QueueError when the database cannot be used."""
-        _quiet()
+        quiet()
         self._database = database
         self._engine: Engine | None = None
         with _usable(self._database):
@@ -185,7 +186,7 @@ class DbosWorker:
         self._name = name if database.file is None else EMBEDDED_WORKER
         self._concurrency = concurrency
         self._stopping = threading.Event()
-        self._gate = _Gate()
+        self._gate = Gate()
         self._engine: Engine | None = None
         self._lease = FileLease(database.file) if database.file else PostgresLease(database, self._name, lost)
         self._watchdog: threading.Thread | None = None
@@ -193,7 +194,7 @@ class DbosWorker:
 
     def start(self) -> None:
         """Take the name, start DBOS, and look after the others' work."""
-        _quiet()
+        quiet()
         with _usable(self._database):
             self._database.prepare()
             self._lease.acquire()
@@ -255,9 +256,9 @@ class DbosWorker:
             try:
                 return workflow(run, argument)
             except Exception as error:
-                reason = _reason(error)
-                log.error("%s of %s failed: %s", name, json.dumps(argument), reason)  # noqa: TRY400 - in one line
-                raise WorkflowError(reason) from error
+                said = reason(error)
+                log.error("%s of %s failed: %s", name, json.dumps(argument), said)  # noqa: TRY400 - in one line
+                raise WorkflowError(said) from error
 
         return body
 
@@ -266,7 +267,7 @@ class DbosWorker:
             try:
                 self._take_over(lease)
             except SQLAlchemyError as error:
-                log.warning("could not look for workers that are gone: %s", _reason(error))
+                log.warning("could not look for workers that are gone: %s", reason(error))
             if self._stopping.wait(WATCH):
                 return
 
@@ -288,7 +289,7 @@ class DbosWorker:
 class _DbosRun:
     """`port.Run` within a workflow of DBOS, which finds the run by the thread."""
 
-    def __init__(self, gate: "_Gate", stopping: threading.Event) -> None:
+    def __init__(self, gate: Gate, stopping: threading.Event) -> None:
         self._gate = gate
         self.stopping = stopping
 
@@ -297,7 +298,7 @@ class _DbosRun:
             try:
                 return step()
             except Exception as error:
-                raise StepError(_reason(error)) from error
+                raise StepError(reason(error)) from error
 
         with self._gate:
             try:
@@ -316,34 +317,6 @@ class _DbosRun:
             pass
         message = cast("dict[str, Json] | None", DBOS.recv(name, timeout))
         return message["value"] if message else None
-
-
-class _Gate:
-    """Lets steps begin until it is closed."""
-
-    def __init__(self) -> None:
-        self._change = threading.Condition()
-        self._inside = 0
-        self._closed = False
-
-    def __enter__(self) -> None:
-        with self._change:
-            if self._closed:
-                raise Interrupted
-            self._inside += 1
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._change:
-            self._inside -= 1
-            self._change.notify_all()
-
-    def close(self) -> None:
-        """Let nothing in any more, and wait until nothing is inside."""
-        with self._change:
-            self._closed = True
-            self._change.wait_for(lambda: not self._inside)
 
 
 def _client(database: Database, engine: Engine | None) -> DBOSClient:
@@ -398,45 +371,12 @@ def _time(milliseconds: int | None) -> datetime | None:
     return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
 
 
-def _reason(error: Exception) -> str:
-    """An exception in one line; of one that is not ours, also its kind."""
-    if isinstance(error, SQLAlchemyError):
-        # Without the statement and its values.
-        error = getattr(error, "orig", None) or error
-    said = " ".join(str(error).split())
-    return said if isinstance(error, BicError) else f"{type(error).__name__}: {said}"
-
-
 @contextmanager
 def _usable(database: Database) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, dbos_errors.DBOSException) as error:
-        reason = _reason(error)
+        said = reason(error)
         if database.url.password:
-            reason = reason.replace(str(database.url.password), "***")
-        raise QueueError(f"the queue's database cannot be used: {reason}") from error
-
-
-class _OneLine(logging.Filter):
-    """Keeps DBOS's own warnings to one line each; tracebacks are for those who ask."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        said = record.getMessage()
-        if said.startswith("Exception encountered in background workflow"):
-            # `DbosWorker` has said which one.
-            return False
-        if record.exc_info and isinstance(error := record.exc_info[1], Exception):
-            said += f" {_reason(error)}"
-        record.msg, record.args, record.exc_info = " ".join(said.split()), (), None
-        return True
-
-
-def _quiet() -> None:
-    """Let DBOS log its warnings through ours, and nothing else."""
-    logger = logging.getLogger("dbos")
-    logger.setLevel(logging.WARNING)
-    if not logger.handlers:
-        # DBOS writes to the terminal by itself where it finds no handler.
-        logger.addHandler(logging.NullHandler())
-        logger.addFilter(_OneLine())
+            said = said.replace(str(database.url.password), "***")
+        raise QueueError(f"the queue's database cannot be used: {said}") from error
