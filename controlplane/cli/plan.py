@@ -110,11 +110,9 @@ def apply(
         bool, typer.Option("--exceed-limits", help="Also apply a plan that is larger than the limits allow.")
     ] = False,
     destroy_data: Annotated[
-        list[str],
-        typer.Option(
-            "--destroy-data", help="Delete this object and the data in it; repeatable.", metavar="NAME"
-        ),
-    ] = [],  # noqa: B006
+        list[str] | None,
+        typer.Option(help="Delete the object of this name and the data in it; repeatable.", metavar="NAME"),
+    ] = None,
     wait_for_lock: Annotated[
         float, typer.Option(min=0.0, help="Seconds to wait for another apply to end.", metavar="SECONDS")
     ] = 0.0,
