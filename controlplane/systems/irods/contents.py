@@ -43,6 +43,10 @@ class Zone:
     holdings: dict[str, str] = field(default_factory=dict)
     """Of the groups that nobody wants: what is in the home collections that are not empty, for people."""
 
+    def is_of(self, platform: str, mark: Mark | None, key: Key) -> bool:
+        """Whether the mark says so; where there is none, whether an unfinished apply claimed the name."""
+        return mark[0] == platform if mark else key in self.claimed
+
 
 def join(rows: Mapping[str, Sequence[Row]], zone_name: str, platform: str) -> Zone:
     """The rows of the bulk queries (see `queries.py`) with names instead of ids."""
@@ -203,11 +207,7 @@ class _Compiler:
         )
 
     def _ours(self, mark: Mark | None, kind: str, name: str) -> bool:
-        """Whether the mark says so; where there is none, whether an unfinished apply claimed the name."""
-        if mark:
-            return mark[0] == self.platform
-        claimed = self.zone.claimed
-        return bool(claimed) and Key(kind, name) in claimed
+        return self.zone.is_of(self.platform, mark, Key(kind, name))
 
 
 def _shown(mark: Mark | None) -> str:

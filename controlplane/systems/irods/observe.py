@@ -55,7 +55,7 @@ def observe(
         for name, (kind, number) in zone.accounts.items()
         if kind == "rodsgroup"
         and Key(GROUP, name) not in wanted
-        and zone.account_marks.get(number, ("", ""))[0] == platform
+        and zone.is_of(platform, zone.account_marks.get(number), Key(GROUP, name))
     ]
     reader.look_into(zone, strays, erasable)
     return compile_state(zone, platform, client.server.user, erasable)

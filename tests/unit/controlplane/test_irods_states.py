@@ -149,6 +149,8 @@ def test_what_is_not_marked_as_ours_is_not_ours() -> None:
     zone.claimed = {Key(USER, "a.b"), Key(GROUP, "full")}
     state = compile_state(zone, "bic", "rods")
     # A claim counts only where nobody has marked.
+    assert zone.is_of("bic", None, Key(USER, "a.b"))
+    assert not zone.is_of("bic", ("other", "nantes"), Key(GROUP, "full"))
     assert {key.name: found.owned for key, found in state.items()} == {
         "full": False,
         "bare": True,

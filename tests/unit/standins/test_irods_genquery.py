@@ -118,6 +118,12 @@ def test_genquery2_conditions(catalogue):
     )
 
 
+def test_genquery2_has_a_row_for_what_carries_no_metadata(catalogue):
+    everything = select2(catalogue, "select USER_NAME, META_USER_ATTR_NAME order by USER_NAME")
+    assert everything == '[["public",""],["rods",""]]'
+    assert select2(catalogue, "select USER_NAME where META_USER_ATTR_NAME like 'bic:%'") == "[]"
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [
@@ -127,6 +133,8 @@ def test_genquery2_conditions(catalogue):
         ("select USER_NAME where USER_NAME = rods", -167000),
         ("select USER_NAME; drop table r_user_main", -167000),
         ("select USER_NAME limit x", -167000),
+        # iRODS 4.3 had it; in 5.0 rows are distinct only when asked.
+        ("select no distinct USER_NAME", -167000),
         ("select NOTHING", -130000),
         ("select USER_NAME where NOTHING = 'x'", -130000),
     ],
