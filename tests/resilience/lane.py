@@ -21,6 +21,9 @@ from sandbox.standins.irods.faults import Fault
 NATION = Nation(facilities=1, people=12, teams=3)
 """A whole facility: people, groups with their members and ACLs, a tree of storage resources, quotas."""
 
+MAKING = (("add", "user"), ("add", "group"), ("add", "resource"))
+"""How the calls begin that make an object."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -39,6 +42,18 @@ class Outcome:
     plan: Run
     claims: int
     """Claims that the zone still holds at the end."""
+
+    @property
+    def made_again(self) -> bool:
+        """Whether the second run still had an account or a storage resource to make or to mark."""
+        return any(
+            call.changed
+            and (
+                call.arguments[:2] in MAKING
+                or (call.arguments[1:2] in (("-u",), ("-R",)) and call.arguments[3:4] == ("bic:managed",))
+            )
+            for call in self.again.calls
+        )
 
     @property
     def repeated(self) -> list[tuple[str, tuple[str, ...]]]:
