@@ -75,7 +75,7 @@ class Schedule:
         self._ended: SimpleQueue[Attempt] = SimpleQueue()
         self._unwritten: list[Attempt] = []
         self._written = time.monotonic()
-        self._not_done: dict[Key, Attempt] = {}
+        self._not_done: set[Key] = set()
         self._down = ""
 
     def run(self, changes: Sequence[Change]) -> None:
@@ -87,7 +87,7 @@ class Schedule:
         finally:
             pool.shutdown(cancel_futures=True)
             while not self._ended.empty():
-                self._take(self._ended.get())
+                self._note(self._ended.get())
             self._write()
 
     def _phase(self, pool: ThreadPoolExecutor, changes: Sequence[Change]) -> None:
@@ -143,7 +143,7 @@ class Schedule:
             return "the run was interrupted"
         if self._down:
             return self._down
-        failed = sorted(change.depends_on & self._not_done.keys())
+        failed = sorted(change.depends_on & self._not_done)
         return f"{failed[0]} was not done" if failed else ""
 
     def _attempt(self, change: Change) -> None:
@@ -162,18 +162,22 @@ class Schedule:
             attempt = Attempt(change, Result.FAILED, unexpected(error))
         self._ended.put(attempt)
 
-    def _take(self, attempt: Attempt) -> None:
+    def _note(self, attempt: Attempt) -> None:
         if attempt.result is not Result.DONE:
-            self._not_done[attempt.change.key] = attempt
+            self._not_done.add(attempt.change.key)
         self._tell(attempt)
         self._unwritten.append(attempt)
+
+    def _take(self, attempt: Attempt) -> None:
+        self._note(attempt)
         if len(self._unwritten) >= BATCH or time.monotonic() - self._written >= BATCH_SECONDS:
             self._write()
 
     def _write(self) -> None:
         if self._unwritten:
-            self._journal.ended(self._unwritten)
-            self._unwritten = []
+            # What cannot be written is not tried again: the run ends with that.
+            unwritten, self._unwritten = self._unwritten, []
+            self._journal.ended(unwritten)
         self._written = time.monotonic()
 
 
