@@ -5,8 +5,9 @@ agent tries the name again. iRODS creates such a storage resource without an err
 before: each is told to let the server on that host run a rule that does nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from controlplane.systems.irods import calls
 from controlplane.systems.irods.client import Client, Endpoint, IrodsError, LoginError, nominal
@@ -25,25 +26,31 @@ def unknown_hosts(servers: Mapping[str, Endpoint], hosts: Iterable[str]) -> dict
     asked = sorted(set(hosts))
     if not asked:
         return {}
-    pairs = [(host, name) for host in asked for name in servers]
-    with ThreadPoolExecutor(min(AT_ONCE, len(pairs)), thread_name_prefix="hosts") as workers:
-        answers = list(workers.map(lambda pair: _reason(pair[0], pair[1], servers[pair[1]]), pairs))
-    found: dict[str, list[str]] = {}
-    for (host, _), reason in zip(pairs, answers, strict=True):
-        if reason:
-            found.setdefault(host, []).append(reason)
-    return {host: "; ".join(reasons) for host, reasons in found.items()}
+    with ThreadPoolExecutor(min(AT_ONCE, len(servers)), thread_name_prefix="hosts") as workers:
+        answers = list(workers.map(lambda name: _reasons(name, servers[name], asked), servers))
+    found = {host: [reasons[host] for reasons in answers if host in reasons] for host in asked}
+    return {host: "; ".join(reasons) for host, reasons in found.items() if reasons}
 
 
-def _reason(host: str, name: str, server: Endpoint) -> str:
-    """Why a server cannot be said to reach a host; empty when it does."""
-    try:
-        with Client(server, connections=1) as client:
-            client.call(lambda session: calls.run_on(session, host))
-    except LoginError as error:
-        return f"the server {name} cannot be asked whether it knows the host {host}: {error}"
-    except IrodsError as error:
-        if nominal(error.code) == CANNOT_RESOLVE:
-            return f"the server {name} cannot resolve the host {host}, which would slow every login there"
-        return f"the server {name} does not reach an iRODS server on {host}: {error}"
-    return ""
+def _reasons(name: str, server: Endpoint, hosts: Sequence[str]) -> dict[str, str]:
+    """Why a server cannot be said to reach each of some hosts; those that it does reach are left out."""
+    reasons = {}
+    with Client(server, connections=1) as client:
+        for host in hosts:
+            try:
+                client.call(partial(calls.run_on, host=host))
+            except LoginError as error:
+                # It will not be there for the next host either.
+                return {
+                    host: f"the server {name} cannot be asked whether it knows the host {host}: {error}"
+                    for host in hosts
+                }
+            except IrodsError as error:
+                if nominal(error.code) == CANNOT_RESOLVE:
+                    reasons[host] = (
+                        f"the server {name} cannot resolve the host {host},"
+                        " which would slow every login there"
+                    )
+                else:
+                    reasons[host] = f"the server {name} does not reach an iRODS server on {host}: {error}"
+    return reasons
