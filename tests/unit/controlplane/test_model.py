@@ -68,7 +68,7 @@ def test_the_state_folder_is_beside_inventories_or_in_a_lone_inventory_or_where_
             PLATFORM,
             "10.77.0.13",
             "10.77.0.12",
-            "20:40: the address 10.77.0.12 is already used at platform.yml:19:",
+            "the address 10.77.0.12 is already used at platform.yml:",
         ),
         (PLATFORM, "10.77.0.13", "10.78.0.13", "outside the sandbox network 10.77.0.0/24"),
         (PLATFORM, "10.77.0.13", "10.77.0.1", "the address 10.77.0.1 is not free"),
