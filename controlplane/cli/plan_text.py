@@ -194,11 +194,20 @@ def _counted(changes: Sequence[Change]) -> list[str]:
             text = amount(len(alike), kind)
             if action is Action.UPDATE:
                 fields = Counter(item.name for change in alike for item in change.fields)
-                text += f" ({', '.join(f'{name}: {count:,}' for name, count in sorted(fields.items()))})"
+                text += f" ({_numbers(fields)})"
+            if action is Action.DELETE:
+                ended = Counter[str]()
+                for item in (item for change in alike for item in change.fields):
+                    ended[item.name] += len(item.before) if isinstance(item.before, tuple) else 0
+                text += f" (ends {_numbers(+ended)})" if +ended else ""
             texts.append(text)
         if texts:
             lines.append(f"[{colour}]{sign}[/] {escape(', '.join(texts))}")
     return lines
+
+
+def _numbers(counts: Counter[str]) -> str:
+    return ", ".join(f"{name}: {count:,}" for name, count in sorted(counts.items()))
 
 
 def _alike(notes: Iterable[Note], sign: str, verbose: bool) -> list[str]:

@@ -235,6 +235,19 @@ def test_limits_hold_until_a_person_says_otherwise(bic: Bic, systems: list[Memor
     assert len(systems[0].world) == 10
 
 
+def test_what_many_deletions_end_is_summed_up(bic: Bic, systems: list[Memory]) -> None:
+    systems[0].world = {
+        (key := Key("group", f"nantes-{number:02}")): Resource(
+            key, {"members": USERS[:number]}, facility="nantes"
+        )
+        for number in range(30)
+    }
+    shown = lines(bic("plan"))
+    assert "- 30 groups (ends members: 435)" in shown
+    assert "No data are destroyed." in shown[-1]
+    assert "- group nantes-02  ends members: 2" in lines(bic("plan", "-v"))
+
+
 # What destroys data.
 
 
