@@ -72,14 +72,14 @@ def test_every_command_refuses_a_broken_inventory(inventory: Path, edit: Edit, c
     )
 
 
-def test_plan_and_apply_name_a_zone_that_cannot_be_read(inventory: Path) -> None:
+def test_plan_and_apply_name_a_zone_that_cannot_be_read(embedded: Path) -> None:
     reason = f"the secret file {inventory}/.state/sandbox/secrets/irods_admin_password cannot be read"
     for command in (["plan"], ["apply", "--yes"]):
-        result = bic("--inventory", inventory, *command)
+        result = bic("--inventory", embedded, *command)
         assert result.returncode == 1
         assert "iRODS zone bicZone: left out, it has no plan" in result.stdout
         assert reason in result.stdout
-    document = json.loads(bic("--inventory", inventory, "plan", "--json").stdout)
+    document = json.loads(bic("--inventory", embedded, "plan", "--json").stdout)
     assert document["changes"] == []
     assert document["errors"][0]["system"] == "irods/bicZone"
     assert reason in document["errors"][0]["error"]
