@@ -73,7 +73,7 @@ def test_every_command_refuses_a_broken_inventory(inventory: Path, edit: Edit, c
 
 
 def test_plan_and_apply_name_a_zone_that_cannot_be_read(embedded: Path) -> None:
-    reason = f"the secret file {inventory}/.state/sandbox/secrets/irods_admin_password cannot be read"
+    reason = f"the secret file {embedded}/.state/sandbox/secrets/irods_admin_password cannot be read"
     for command in (["plan"], ["apply", "--yes"]):
         result = bic("--inventory", embedded, *command)
         assert result.returncode == 1
