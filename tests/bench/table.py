@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -42,6 +43,8 @@ class Results:
     rows: list[Row] = field(default_factory=list)
     phases: list[dict[str, float | int | str]] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    """Arms that could not be measured, and why."""
 
     def document(self) -> dict[str, list[object]]:
         """All of it as JSON."""
@@ -49,6 +52,7 @@ class Results:
             "rows": [asdict(row) for row in self.rows],
             "phases": list(self.phases),
             "targets": [asdict(target) for target in self.targets],
+            "failures": list(self.failures),
         }
 
     def show(self) -> None:
@@ -95,6 +99,8 @@ class Results:
         for target in self.targets:
             word = "[green]met   [/]" if target.met else "[red]missed[/]"
             console.print(f"{word}  {target.what}: {target.measured} (aim: {target.aim})", highlight=False)
+        for failure in self.failures:
+            console.print(f"[red]failed[/]  {escape(failure)}", highlight=False)
 
 
 def _table(texts: tuple[str, ...], numbers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:

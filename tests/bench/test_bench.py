@@ -35,4 +35,5 @@ def test_every_arm_is_measured_at_every_size_and_says_when_it_was_extrapolated()
         extrapolated = {row["arm"] for row in rows if "EXTRAPOLATED" in row["note"]}
         assert extrapolated == (set() if facilities == 1 else {"client loop", "iadmin loop"})
     assert [phase["phase"] for phase in results["phases"]][:3] == ["generate", "load", "compile"]
+    assert results["failures"] == []
     assert {target["met"] for target in results["targets"]} <= {True, False}

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from typing import Any
 class Call:
     """One request and its result."""
 
+    time: float
+    """When it was answered, in seconds since 1970."""
     connection: int
     """What the calls of one connection have in common."""
     number: int
@@ -48,6 +51,7 @@ class CallLog:
 
 def _call(line: dict[str, Any]) -> Call:
     return Call(
+        datetime.fromisoformat(line["time"]).timestamp(),
         line["connection"],
         line["api_number"],
         line["api_name"],
