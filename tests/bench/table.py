@@ -83,13 +83,14 @@ class Results:
             console.print(
                 _table(
                     ("phase",),
-                    ("people", "seconds", "peak MiB"),
+                    ("people", "seconds", "CPU", "peak MiB"),
                     (
                         (
                             str(phase["phase"]),
                             f"{phase['people']:,}",
                             f"{phase['seconds']:.1f}",
-                            f"{phase['peak_mib']:,.0f}",
+                            f"{phase['cpu']:.1f}",
+                            f"{phase['peak_mib']:,.0f}" if phase["peak_mib"] else "-",
                             "",
                         )
                         for phase in self.phases
