@@ -1,6 +1,7 @@
 # What a contributor does here. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv host-packages demo demo-down test check lint unit contract integration molecule lock clean rule-checkers
+.PHONY: help venv host-packages demo demo-down test check lint unit contract resilience bench integration molecule \
+  lock clean rule-checkers
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +20,7 @@ demo: host-packages venv ## Build and deploy a small nation on this machine, and
 demo-down: venv ## Remove all that the demo made: hosts, mounts, bridge, firewall rules
 	@$(BIN)/bic sandbox down
 
-test: host-packages venv rule-checkers lint unit contract molecule integration ## Run all tests
+test: host-packages venv rule-checkers lint unit contract resilience molecule integration ## Run all tests
 
 check: venv rule-checkers lint unit ## What to run before each commit: no root needed, about a minute
 
@@ -35,6 +36,12 @@ unit: venv ## Tests of pure code and of single modules
 
 contract: venv ## Tests of the clients against the stand-ins, or against real servers (see CONTRIBUTING.md)
 	$(BIN)/pytest tests/contract
+
+resilience: venv ## Applies that are killed at every point, and servers that fail in every way
+	$(BIN)/pytest tests/resilience tests/bench
+
+bench: venv ## Benchmarks: ratios measured in one run against one server; takes hours at full size (tests/bench)
+	$(BIN)/python -m tests.bench.bench
 
 molecule: venv ## Each role by itself on hosts of its own (root)
 	@molecule/run $(SCENARIOS)

@@ -25,6 +25,10 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 CONNECT_SECONDS = 10
 """Seconds after which a database server that does not answer counts as unreachable."""
 
+KEEPALIVES = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+"""Lets the server find out within 25 s that a client's machine is gone, and with it the holder of a lock; the
+defaults of Linux take two hours."""
+
 BUSY_SECONDS = 60.0
 """Seconds that a write to SQLite waits for another process's write."""
 
@@ -162,7 +166,7 @@ def _parsed(text: str) -> URL:
 
 
 def _postgresql(url: URL) -> Engine:
-    arguments = {"connect_timeout": CONNECT_SECONDS, "application_name": "bic"}
+    arguments = {"connect_timeout": CONNECT_SECONDS, "application_name": "bic", "options": KEEPALIVES}
     return create_engine(url, pool_pre_ping=True, connect_args=arguments)
 
 

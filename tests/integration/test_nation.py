@@ -1,5 +1,6 @@
 """The demo as a whole: what a person who runs it may rely on."""
 
+import contextlib
 import json
 import re
 import socket
@@ -162,6 +163,125 @@ def test_a_group_deleted_by_hand_is_the_plans_one_creation(nation: Nation) -> No
     applied = nation.bic("apply", "--yes")
     assert applied.code == 0, applied.output
     assert nation.bic("plan").code == 0
+
+
+def _metrics(nation: Nation) -> str:
+    url = f"https://{nation.address('dc1-monitor')}:9887/metrics"
+    context = ssl.create_default_context(cafile=str(nation.authority))
+    return httpx.get(url, verify=context, timeout=10, trust_env=False).raise_for_status().text
+
+
+def _compare_on_the_monitor(nation: Nation) -> str:
+    """Run the comparison as its timer does, let the exporter read the store anew, and return its metrics."""
+    monitor = nation.fleet.host("dc1-monitor")
+    _in_host(nation, monitor, "systemctl start bic-drift; systemctl restart bic-exporter")
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        with contextlib.suppress(httpx.HTTPError):
+            if "bic_drift_up" in (text := _metrics(nation)):
+                return text
+        time.sleep(1)
+    pytest.fail(_in_host(nation, monitor, "journalctl --no-pager --lines=40 -u bic-drift -u bic-exporter"))
+
+
+def test_a_change_by_hand_becomes_a_metric(nation: Nation) -> None:
+    text = _compare_on_the_monitor(nation)
+    assert 'bic_drift_up{system="irods/bicZone"} 1.0' in text
+    assert re.findall(r"^bic_drift_objects\{.*\} [1-9]", text, re.MULTILINE) == []
+    assert "bic_apply_success 1.0" in text
+    missing = 'bic_drift_objects{difference="missing",kind="group",system="irods/bicZone"} 1.0'
+    facility = nation.inventory / "facilities" / "nantes.yml"
+    before = facility.read_text()
+    try:
+        # A team that leaves the inventory and comes back leaves a group to make, as after a deletion by hand.
+        assert nation.bic("facility", "remove-team", "nantes", "neuro-imaging").code == 0
+        assert nation.bic("apply", "--yes").code == 0
+    finally:
+        facility.write_text(before)
+    assert nation.bic("drift").code == 2
+    assert missing in _compare_on_the_monitor(nation)
+    assert nation.bic("apply", "--yes").code == 0
+    assert missing not in _compare_on_the_monitor(nation)
+
+
+NEW_FACILITY = (
+    "--no-input",
+    "--title=Lyon cell imaging platform",
+    "--institution=Institut du Confluent",
+    "--city=Lyon",
+    "--data-centre=dc1",
+    "--storage-resource=lyon-raw",
+    "--referent=cadoret,Claire Cadoret,claire.cadoret@lyon.example",
+    "--team=organoids,Organoids,pgarrigou,Perrine Garrigou,perrine.garrigou@lyon.example",
+)
+
+
+def test_a_facility_from_its_file_to_an_empty_second_plan_and_away_again(nation: Nation) -> None:
+    assert nation.bic("plan").code == 0
+    new = nation.bic("facility", "new", *NEW_FACILITY)
+    assert new.code == 0, new.output
+    saved = nation.inventory / "lyon.plan"
+    plan = nation.bic("plan", "-o", str(saved))
+    assert plan.code == 2, plan.output
+    assert "5 to create" in plan.output
+    applied = nation.bic("apply", str(saved), "--yes")
+    assert applied.code == 0, applied.output
+    assert nation.bic("plan").code == 0
+    (nation.inventory / "facilities" / "lyon.yml").unlink()
+    left = nation.bic("apply", "--yes")
+    assert left.code == 0, left.output
+    plan = nation.bic("plan", "--json")
+    assert plan.code == 0, plan.output
+    kept = {note["key"] for note in json.loads(plan.output)["kept"]}
+    assert kept == {
+        "irods/bicZone/storage_resource/lyon-raw",
+        "irods/bicZone/user/cadoret",
+        "irods/bicZone/user/pgarrigou",
+    }
+    history = nation.bic("history")
+    assert history.code == 0
+    assert f"bic apply {saved}" in history.output
+
+
+def test_the_worker_on_the_monitor_does_what_is_dispatched(nation: Nation) -> None:
+    done = nation.bic("dispatch", "--json")
+    assert done.code == 0, done.output
+    assert f'"dc1-monitor.{nation.platform.domain}"' in done.output
+
+
+#: Takes the lock of an apply of everything, says so, and keeps it.
+HOLD_LOCK = """
+import time
+from pathlib import Path
+from controlplane.model import load_platform
+from controlplane.state import Scope
+from controlplane.store import open_store
+from controlplane.store.locks import hold, locks_for
+with open_store(load_platform(Path("/etc/bic/inventory"))) as store:
+    with hold(store.locks, locks_for(Scope()), "the test", 0, print):
+        print("held", flush=True)
+        time.sleep(600)
+"""
+
+
+def test_a_lock_ends_with_the_machine_that_holds_it(nation: Nation) -> None:
+    monitor = nation.fleet.host("dc1-monitor")
+    start = (
+        "cat >/dev/shm/hold.py; BIC_STATE_DIR=/var/lib/bic nohup /opt/bic/venv/bin/python /dev/shm/hold.py "
+        ">/dev/shm/hold.log 2>&1 & for i in $(seq 100); do sleep 0.2; grep held /dev/shm/hold.log && break; done"
+    )
+    assert "held" in _in_host(nation, monitor, start, HOLD_LOCK)
+    try:
+        refused = nation.bic("apply", "--yes")
+        assert refused.code == 1
+        assert "the test" in refused.output
+        assert nation.bic("sandbox", "cut", "dc1-monitor").code == 0
+        # 25 s until the server knows that the machine is gone.
+        waited = nation.bic("apply", "--yes", "--wait-for-lock", "60")
+        assert waited.code == 0, waited.output
+    finally:
+        nation.bic("sandbox", "mend", "dc1-monitor")
+        _in_host(nation, monitor, "pkill -f /dev/shm/hold.py; rm /dev/shm/hold.py /dev/shm/hold.log")
 
 
 def test_all_services_come_back_after_a_power_cycle(nation: Nation) -> None:
