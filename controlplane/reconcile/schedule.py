@@ -158,7 +158,8 @@ class Schedule:
             attempt = Attempt(change, Result.FAILED, str(error))
         except ChangeError as error:
             attempt = Attempt(change, Result.FAILED, str(error))
-        except Exception as error:
+        except BaseException as error:
+            # Whatever it is, the run waits for this result.
             attempt = Attempt(change, Result.FAILED, unexpected(error))
         self._ended.put(attempt)
 
@@ -181,7 +182,7 @@ class Schedule:
         self._written = time.monotonic()
 
 
-def unexpected(error: Exception) -> str:
+def unexpected(error: BaseException) -> str:
     """A defect in one line: what kind of error it is and its text. Where it was goes to the debug log."""
     log.debug("an unexpected error", exc_info=error)
     return f"failed unexpectedly: {type(error).__name__}: {' '.join(str(error).split()) or 'no further text'}"

@@ -268,7 +268,8 @@ def test_a_lock_ends_with_the_machine_that_holds_it(nation: Nation) -> None:
     monitor = nation.fleet.host("dc1-monitor")
     start = (
         "cat >/dev/shm/hold.py; BIC_STATE_DIR=/var/lib/bic nohup /opt/bic/venv/bin/python /dev/shm/hold.py "
-        ">/dev/shm/hold.log 2>&1 & for i in $(seq 100); do sleep 0.2; grep held /dev/shm/hold.log && break; done"
+        ">/dev/shm/hold.log 2>&1 & "
+        "for i in $(seq 100); do sleep 0.2; grep held /dev/shm/hold.log && break; done"
     )
     assert "held" in _in_host(nation, monitor, start, HOLD_LOCK)
     try:
