@@ -126,7 +126,7 @@ class _Facilities:
             ]
         if change.action in (Action.CREATE, Action.DELETE):
             sets = [
-                f"{item.name}: {len(value)}"
+                f"{item.name}: {value[0] if len(value) == 1 else len(value)}"
                 for item in change.fields
                 if isinstance(value := item.before if item.after is None else item.after, tuple) and value
             ]

@@ -96,7 +96,7 @@ def test_a_plan_is_read_at_a_glance(bic: Bic, systems: list[Memory]) -> None:
         "  montpellier\n"
         "    + user mimi\n"
         "    team plant-roots\n"
-        "      + group montpellier-plant-roots  members: 1\n"
+        "      + group montpellier-plant-roots  members: mimi\n"
         "\n"
         "  nantes\n"
         "    + 30 users, 1 group\n"
