@@ -50,6 +50,7 @@ def dispatch(
     What belongs to no facility, such as a zone's own storage resources, is left to bic apply.
     """
     from controlplane.cli.progress import watching
+    from controlplane.model import inventory_digest
     from controlplane.store import open_store
     from controlplane.store.locks import account
     from controlplane.workflows import dispatch as work
@@ -67,7 +68,8 @@ def dispatch(
                 "bic dispatch does the work itself"
             )
         with DbosQueue(database) as queue, _working_here(cli, store, database):
-            tickets = work.dispatch(queue, sorted(chosen or platform.facilities), account())
+            facilities = sorted(chosen or platform.facilities)
+            tickets = work.dispatch(queue, facilities, account(), inventory_digest(cli.inventory))
             new = sum(ticket.new for ticket in tickets.values())
             already = f", {len(tickets) - new} were queued or running already" if new < len(tickets) else ""
             typer.echo(f"{new} of {len(tickets)} facilities queued{already}", err=True)

@@ -4,6 +4,7 @@
 `InventoryError` that names every problem with its file, line and column.
 """
 
+from controlplane.model.digest import inventory_digest
 from controlplane.model.facility import (
     Facility,
     Group,
@@ -40,6 +41,7 @@ __all__ = [
     "Team",
     "Zone",
     "format_size",
+    "inventory_digest",
     "load_platform",
     "parse_size",
 ]

@@ -52,11 +52,16 @@ class FacilityResult:
         }
 
 
-def dispatch(queue: Queue, facilities: Iterable[str], actor: str) -> dict[str, Ticket]:
-    """Queue a reconcile of each facility, unless it has one that is queued or running; by facility."""
+def dispatch(queue: Queue, facilities: Iterable[str], actor: str, inventory: str) -> dict[str, Ticket]:
+    """Queue a reconcile of each facility, unless it has one that is queued or running; by facility.
+
+    Only a worker whose copy of the inventory has the digest `inventory` does it.
+    """
     queue.forget(KEEP)
     return {
-        facility: queue.enqueue(NAME, {"facility": facility, "actor": actor}, key=facility)
+        facility: queue.enqueue(
+            NAME, {"facility": facility, "actor": actor, "inventory": inventory}, key=facility
+        )
         for facility in facilities
     }
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from controlplane.errors import BicError
-from controlplane.model import Platform, load_platform
+from controlplane.model import Platform, inventory_digest, load_platform
 from controlplane.reconcile.reconcile import reconcile
 from controlplane.reconcile.run import Report
 from controlplane.state import Scope
@@ -25,7 +25,7 @@ from controlplane.workflows.port import Interrupted, Json, Run, StepError
 log = logging.getLogger(__name__)
 
 NAME = "reconcile"
-"""The workflow's name. Its argument: `{"facility": <id>, "actor": <who asked for it>}`."""
+"""The workflow's name. Its argument: `{"facility": <id>, "actor": <who asked>, "inventory": <digest>}`."""
 
 LOCK_PAUSE = 10.0
 """Seconds until a facility that somebody else works on is tried again."""
@@ -53,21 +53,21 @@ class Inventory:
         """Know the folder; nothing is read yet."""
         self._folder = folder
         self._lock = threading.Lock()
-        self._seen: list[tuple[str, int, int]] | None = None
-        self._platform: Platform | None = None
+        self._loaded: tuple[Platform, str] | None = None
 
-    def load(self) -> Platform:
-        """The platform as the files are now. Raises InventoryError."""
+    def load(self) -> tuple[Platform, str]:
+        """The platform as the files are now, and their digest. Raises BicError."""
         with self._lock:
-            # Before reading: what changes meanwhile is read next time.
-            now = [
-                (str(path), info.st_mtime_ns, info.st_size)
-                for path in sorted(self._folder.rglob("*.yml"))
-                if (info := path.stat())
-            ]
-            if self._platform is None or now != self._seen:
-                self._platform, self._seen = load_platform(self._folder), now
-            return self._platform
+            while True:
+                try:
+                    now = inventory_digest(self._folder)
+                except OSError as error:
+                    raise BicError(f"the inventory {self._folder} cannot be read: {error}") from error
+                if self._loaded is None or self._loaded[1] != now:
+                    # Looked at once more: the files may be replaced while they are read.
+                    self._loaded = load_platform(self._folder), now
+                    continue
+                return self._loaded
 
 
 class FacilityReconcile:
@@ -81,21 +81,24 @@ class FacilityReconcile:
     def __call__(self, run: Run, argument: Json) -> Json:
         """Reconcile the facility; wait while somebody else does."""
         wanted = cast("dict[str, str]", argument)
-        facility, actor = wanted["facility"], wanted["actor"]
         for _ in range(LOCK_TRIES):
-            result = cast("dict[str, Json]", run.run_step(NAME, lambda: self._step(run, facility, actor)))
+            result = cast("dict[str, Json]", run.run_step(NAME, lambda: self._step(run, wanted)))
             if "systems" in result:
                 return result
             run.sleep(LOCK_PAUSE)
         raise StepError(str(result["locked"]))
 
-    def _step(self, run: Run, facility: str, actor: str) -> Json:
+    def _step(self, run: Run, wanted: Mapping[str, str]) -> Json:
+        facility, actor = wanted["facility"], wanted["actor"]
         log.info("%s: begun for %s", facility, actor)
         begun = time.monotonic()
-        platform = self._inventory.load()
-        if facility not in {*platform.facilities, *(rule.facility for rule in platform.retention)}:
-            # An outdated inventory must not look like a facility that left.
-            raise BicError(f"facility {facility} is not in this worker's inventory")
+        platform, digest = self._inventory.load()
+        if digest != wanted["inventory"]:
+            # An outdated copy would undo what was applied from a newer one.
+            raise BicError(
+                "this worker's inventory is not the one that was dispatched; "
+                "install it there (site.yml --tags controlplane) and dispatch again"
+            )
         try:
             reports = reconcile(
                 contributions(platform, "system", "systems"),

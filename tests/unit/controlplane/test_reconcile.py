@@ -307,6 +307,15 @@ def test_an_interruption_begins_nothing_more_and_is_in_the_journal(store: Store)
     assert len(system.applied) == 100
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT interrupt, which processes in the background of a shell ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_person_may_interrupt_it(store: Store) -> None:
     system = Memory(many(100), connections=1)
     stop = threading.Event()

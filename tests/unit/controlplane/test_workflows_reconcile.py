@@ -1,5 +1,6 @@
 """A facility's reconcile as a workflow, and what `bic dispatch` tells of it."""
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 from memory import UNREADABLE, Memory
 from store_site import Site
 
+from controlplane.model import inventory_digest
 from controlplane.reconcile.port import ChangeError
 from controlplane.state import Change, Key, Resource, Scope
 from controlplane.store import Store, open_store
@@ -58,7 +60,9 @@ def reconciled(
 
     def do(*systems: Memory, run: Inline | None = None, **wanted: str) -> FacilityResult:
         monkeypatch.setattr(workflow, "contributions", lambda *_: systems)
-        made = FacilityReconcile(Inventory(inventory), store)(run or Inline(), {**WANTED, **wanted})
+        made = FacilityReconcile(Inventory(inventory), store)(
+            run or Inline(), {**WANTED, "inventory": inventory_digest(inventory), **wanted}
+        )
         job = Job("1", workflow.NAME, Status.DONE, "one", None, None, made, "")
         return result("nantes", job)
 
@@ -116,9 +120,11 @@ def test_failures_are_named_and_only_the_first_are_kept(reconciled: Any) -> None
     assert told.reasons[-2:] == ("the memory/b: no answer", "and 3 more, see bic history")
 
 
-def test_a_facility_that_the_worker_does_not_know_fails(reconciled: Any) -> None:
-    with pytest.raises(StepError, match="facility tours is not in this worker's inventory"):
-        reconciled(Memory(things(1)), facility="tours")
+def test_a_worker_with_another_copy_of_the_inventory_changes_nothing(reconciled: Any) -> None:
+    system = Memory(things(1))
+    with pytest.raises(StepError, match="this worker's inventory is not the one that was dispatched"):
+        reconciled(system, inventory="another")
+    assert system.applied == []
 
 
 def test_it_waits_while_somebody_else_works_on_the_facility(reconciled: Any, store: Store) -> None:
@@ -157,14 +163,18 @@ def test_a_worker_that_stops_makes_the_change_in_flight_and_leaves_the_rest(reco
 
 def test_the_inventory_is_read_again_when_it_changed(inventory: Path) -> None:
     known = Inventory(inventory)
-    platform = known.load()
-    assert known.load() is platform
+    platform, digest = known.load()
+    assert known.load()[0] is platform
+    copy = inventory.with_name("copy")
+    shutil.copytree(inventory, copy)
+    assert inventory_digest(copy) == digest
     file = inventory / "facilities" / "nantes.yml"
     file.write_text(file.read_text() + "# changed\n")
-    changed = known.load()
+    changed, now = known.load()
     assert changed is not platform
+    assert now != digest
     (inventory / "facilities" / "montpellier.yml").unlink()
-    assert known.load().facilities.keys() == {"nantes"}
+    assert known.load()[0].facilities.keys() == {"nantes"}
 
 
 def test_work_that_failed_tells_why() -> None:
