@@ -15,7 +15,12 @@ import pytest
 ROOT = Path(__file__).parents[3]
 PATIENCE = 20.0
 # Ctrl-C reaches a process only from the terminal that controls it: the first that its session opens.
-START = "import os; os.open(os.ttyname(0), os.O_RDWR); from controlplane.cli.main import main; main()"
+START = (
+    "import os, signal; os.open(os.ttyname(0), os.O_RDWR); "
+    # Processes in the background of a shell ignore it, and so would their children.
+    "signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from controlplane.cli.main import main; main()"
+)
 
 
 class Terminal:
