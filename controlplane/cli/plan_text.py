@@ -23,7 +23,7 @@ MANY_CHANGES = 20
 """Changes of one facility that are shown one by one before only their numbers are."""
 
 MANY_ALIKE = 5
-"""Objects with the same remark that are named before only their number is."""
+"""Objects with the same remark that are named before only the first are, and their number."""
 
 SIGNS = {
     Action.CREATE: ("+", "green", "create"),
@@ -219,10 +219,12 @@ def _alike(notes: Iterable[Note], sign: str, verbose: bool) -> list[str]:
 
 
 def _named(keys: Sequence[Key], sign: str, text: str, verbose: bool) -> list[str]:
-    """Objects with the same remark, or their number when there are many."""
+    """Objects with the same remark; of many, their number and the first of them."""
     if len(keys) > MANY_ALIKE and not verbose:
         kinds = Counter(key.kind for key in keys)
-        return [f"{sign} {', '.join(amount(count, kind) for kind, count in kinds.items())}: {text}"]
+        numbers = ", ".join(amount(count, kind) for kind, count in kinds.items())
+        first = ", ".join(escape(str(key)) for key in keys[:MANY_ALIKE])
+        return [f"{sign} {numbers}: {text}", f"    {first}, … (-v names all)"]
     return [f"{sign} {escape(str(key))}: {text}" for key in keys]
 
 

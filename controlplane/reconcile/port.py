@@ -69,7 +69,7 @@ class System(Protocol):
         """
 
     def finish(self, changes: Sequence[Change]) -> None:
-        """Clean up after these changes, and after nothing else: another run may be at work beside this one.
+        """Clean up after these changes and after runs that were killed; others may be at work.
 
         Raises ChangeError.
         """

@@ -134,11 +134,8 @@ def _apply(outcome: Outcome, confirmed: Confirmed, run: RunJournal, watch: Watch
         system.close()
         text = str(error) if isinstance(error, BicError) else unexpected(error)
         return Report(system.title, system.id, error=f"nothing was changed: {text}")
-    if plan.changes:
-        report = apply_plan(system, plan, watch, run.of(system.id), stop)
-    else:
-        system.close()
-        report = Report(system.title, system.id, conflicts=plan.conflicts, kept=plan.kept)
+    # Where nothing is left to change, what a killed run left is still cleaned up.
+    report = apply_plan(system, plan, watch, run.of(system.id), stop)
     report.unconfirmed = unconfirmed
     return report
 

@@ -137,7 +137,7 @@ def apply_plan(
     """
     report = Report(system.title, system.id, conflicts=plan.conflicts, kept=plan.kept)
     begun = time.monotonic()
-    progress = watch(f"changing {system.title}")
+    progress = watch(f"changing {system.title}") if plan.changes else None
     ended = 0
 
     def tell(attempt: Attempt) -> None:
@@ -152,7 +152,8 @@ def apply_plan(
                 report.failed.append((attempt.change, attempt.text))
             case Result.SKIPPED:
                 report.skipped.append((attempt.change, attempt.text))
-        progress(ended, len(plan.changes))
+        if progress:
+            progress(ended, len(plan.changes))
 
     try:
         try:

@@ -16,7 +16,7 @@ from controlplane.state import Action, Change, Key
 
 log = logging.getLogger(__name__)
 
-AHEAD = 8
+AHEAD = 32
 """Changes that are handed to the threads ahead of time, for each connection: so none of them waits."""
 
 BATCH = 256

@@ -44,18 +44,6 @@ class Outcome:
     """Claims that the zone still holds at the end."""
 
     @property
-    def made_again(self) -> bool:
-        """Whether the second run still had an account or a storage resource to make or to mark."""
-        return any(
-            call.changed
-            and (
-                call.arguments[:2] in MAKING
-                or (call.arguments[1:2] in (("-u",), ("-R",)) and call.arguments[3:4] == ("bic:managed",))
-            )
-            for call in self.again.calls
-        )
-
-    @property
     def repeated(self) -> list[tuple[str, tuple[str, ...]]]:
         """Changes that succeeded in the first run and again in the second, or twice in one of them.
 

@@ -78,14 +78,12 @@ class Applier:
         if made:
             self.client.call(lambda session: self.ledger.write(session, made), patience=PATIENCE)
 
-    def finish(self, changes: Sequence[Change]) -> None:
-        """Give up the claims of these changes, but not of failed ones: what was made is marked.
+    def finish(self) -> None:
+        """Give up the claims of the changes, but not of failed ones: what was made is marked.
 
-        A zone that went down keeps them all for the next run. Raises IrodsError.
+        So go those that a killed run left. A zone that went down keeps them all. Raises IrodsError.
         """
-        if self._down or not any(
-            change.action is Action.CREATE or change.field("mark") for change in changes
-        ):
+        if self._down:
             return
         self.client.call(
             lambda session: self.ledger.give_up(

@@ -118,11 +118,11 @@ class ZoneSystem:
         return self._applier.apply(change)
 
     def finish(self, changes: Sequence[Change]) -> None:
-        """Give up the claims."""
+        """Give up the claims, those of an earlier run that was killed too."""
         if self._applier is None:
             raise ValueError("begin was not called")
         try:
-            self._applier.finish(changes)
+            self._applier.finish()
         except IrodsError as error:
             raise ChangeError(str(error)) from error
 

@@ -46,10 +46,10 @@ def test_two_runs_share_the_accounts_of_people_in_both(site: Site, client: Clien
     two.begin([shared])
     assert len(claimed(site)) == 2
     assert one.apply(shared) == ""
-    one.finish([shared])
+    one.finish()
     # The other run has not ended: what it claims is its own affair until its work is known to be marked.
     assert two.apply(shared) == ""
-    two.finish([shared])
+    two.finish()
     assert claimed(site) == []
 
 
@@ -60,7 +60,7 @@ def test_a_run_that_ends_leaves_the_claims_of_one_at_work(site: Site, client: Cl
     one.begin([mine])
     two.begin([theirs])
     one.apply(mine)
-    one.finish([mine])
+    one.finish()
     assert [claim.names for claim in claimed(site)] == [(f"{site.id}.ref",)]
 
 
@@ -81,7 +81,7 @@ def test_what_another_run_makes_and_marks_a_moment_later_is_ours(
         applier = Applier(client, site.id)
         applier.begin([change])
         assert applier.apply(change) == ""
-        applier.finish([change])
+        applier.finish()
     finally:
         timer.join()
     assert claimed(site) == []
@@ -98,7 +98,7 @@ def test_a_stranger_s_account_does_not_become_ours_by_a_failed_creation(
     applier.begin([change])
     with pytest.raises(ChangeError, match="somebody made it"):
         applier.apply(change)
-    applier.finish([change])
+    applier.finish()
     assert claimed(site) == []
     assert [note.key for note in site.plan().conflicts] == [Key(USER, f"{site.id}.pi")]
 
@@ -126,7 +126,7 @@ def test_claims_outlive_no_week(site: Site, client: Client) -> None:
     applier = Applier(client, site.id)
     applier.begin([wanted])
     applier.apply(wanted)
-    applier.finish([wanted])
+    applier.finish()
     assert claimed(site) == []
 
 
@@ -184,7 +184,7 @@ def test_a_server_that_is_gone_stops_the_run(site: Site, monkeypatch: pytest.Mon
         # The others are told at once.
         with pytest.raises(SystemDownError):
             applier.apply(plan.changes[1])
-        applier.finish(plan.changes)
+        applier.finish()
         assert len(claimed(site)) == len({change.key.kind for change in plan.changes})
 
 
