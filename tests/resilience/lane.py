@@ -21,9 +21,6 @@ from sandbox.standins.irods.faults import Fault
 NATION = Nation(facilities=1, people=12, teams=3)
 """A whole facility: people, groups with their members and ACLs, a tree of storage resources, quotas."""
 
-MAKING = (("add", "user"), ("add", "group"), ("add", "resource"))
-"""How the calls begin that make an object."""
-
 
 @dataclass(frozen=True)
 class Point:
