@@ -48,8 +48,9 @@ def _next_steps(platform: Platform) -> list[tuple[str, str]]:
     last_server = next(iter(platform.zones.values())).servers[-1]
     return [
         (
-            ".venv/bin/bic plan",
-            f"nothing to do; add a member to a team in facilities/{facility.id}.yml and see what that needs",
+            f".venv/bin/bic facility add-member {facility.id} {facility.teams[0].id} "
+            f'"cduval,Chloé Duval,chloe.duval@{facility.id}.example"; .venv/bin/bic plan',
+            "what somebody new in a team needs; `.venv/bin/bic apply` makes it so",
         ),
         (
             f".venv/bin/bic sandbox stop {last_server}; .venv/bin/bic health",
