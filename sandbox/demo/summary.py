@@ -43,15 +43,18 @@ def summary(platform: Platform, seconds: float) -> str:
 
 
 def _next_steps(platform: Platform) -> list[tuple[str, str]]:
-    """Three commands worth trying, each with what it shows."""
-    facility = next(iter(platform.facilities.values()))
+    """Commands worth trying, each with what it shows."""
     last_server = next(iter(platform.zones.values())).servers[-1]
-    return [
+    steps = [
         (
-            f".venv/bin/bic facility add-member {facility.id} {facility.teams[0].id} "
-            f'"cduval,Chloé Duval,chloe.duval@{facility.id}.example"; .venv/bin/bic plan',
+            f".venv/bin/bic facility add-member {team.facility} {team.id} "
+            f'"cduval,Chloé Duval,chloe.duval@{team.facility}.example"; .venv/bin/bic plan',
             "what somebody new in a team needs; `.venv/bin/bic apply` makes it so",
-        ),
+        )
+        for team in [team for facility in platform.facilities.values() for team in facility.teams][:1]
+    ]
+    return [
+        *steps,
         (
             f".venv/bin/bic sandbox stop {last_server}; .venv/bin/bic health",
             f"what a power loss looks like; `.venv/bin/bic sandbox start {last_server}` ends it",
