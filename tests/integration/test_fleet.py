@@ -194,7 +194,7 @@ def test_a_broken_inventory_stops_the_demo_before_anything_is_made(tmp_path: Pat
     facility.write_text(facility.read_text().replace("data_centre: dc1", "data_centre: dc9"))
     done = nation.run("make", "demo")
     assert done.code == 2
-    assert f"{facility}:5:14: " in done.output
+    assert f"{facility}:6:14: " in done.output
     assert "dc9" in done.output
     assert "Traceback" not in done.output
     assert fleets.leftovers(fleet) == []
