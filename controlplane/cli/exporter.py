@@ -28,7 +28,10 @@ def exporter(
         typer.Option(envvar="BIC_EXPORTER_TLS_KEY", help="The certificate's key, a PEM file."),
     ] = None,
 ) -> None:
-    """Answer with the platform's metrics on /metrics until stopped; readings run in the background."""
+    """Offer metrics to Prometheus, until stopped.
+
+    Readings run in the background; a scrape of /metrics never waits for one.
+    """
     import logging
 
     from controlplane.exporter.serve import serve

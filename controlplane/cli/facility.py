@@ -20,7 +20,7 @@ EXIT_INTERRUPTED = 130
 """What shells say of a command that Ctrl-C ended."""
 
 app = typer.Typer(
-    help="Facilities and their teams: new, list, show, and edits that keep a file's comments.",
+    help="Facilities and their teams: new, list, show, edit.",
     no_args_is_help=True,
 )
 

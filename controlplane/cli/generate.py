@@ -26,7 +26,7 @@ def generate(
     ] = 1,
     seed: Annotated[int, typer.Option("--seed", help="Another seed gives other names and teams.")] = 0,
 ) -> None:
-    """Make the inventory of a synthetic nation, for tests and benchmarks.
+    """Make the inventory of a synthetic nation.
 
     The same sizes and seed give the same files.
     """

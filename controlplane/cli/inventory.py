@@ -18,7 +18,10 @@ app = typer.Typer()
 
 @app.command()
 def check(context: typer.Context) -> None:
-    """Check the inventory as a whole and say what it holds; exit code 2 when something is wrong."""
+    """Check the inventory and say what it holds.
+
+    Exit code 2 when something is wrong; then every mistake is named with file, line and column.
+    """
     from rich.markup import escape
 
     from controlplane.cli.output import console

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sandbox.fleet.spec import FleetSpec
 
 app = typer.Typer(
-    help="A nation on one machine: real Debian hosts in containers, for demos, tests and trials.",
+    help="A nation of real Debian hosts on one machine.",
     no_args_is_help=True,
 )
 

@@ -20,7 +20,9 @@ def schema(
         typer.Option("--output-dir", "-o", help="Write files into this folder, not to the screen."),
     ] = None,
 ) -> None:
-    """Write the JSON Schemas by which editors complete and check the inventory's files.
+    """Write JSON Schemas of the inventory's files.
+
+    Editors complete and check the files by them.
 
     A file names its schema in its first line: "# yaml-language-server: $schema=PATH".
     """

@@ -100,7 +100,7 @@ def worker(
         int, typer.Option(min=1, max=64, help="How many facilities it reconciles at the same time.")
     ] = 1,
 ) -> None:
-    """Take facilities from the queue and reconcile them, until stopped.
+    """Reconcile facilities from the queue, until stopped.
 
     SIGTERM ends it when the changes in flight are made. Another worker does what it has left.
 
