@@ -3,12 +3,14 @@
 import contextlib
 import json
 import re
-import socket
+import shlex
 import ssl
 import subprocess
+import sys
 import time
 
 import httpx
+import psycopg
 import pytest
 from irods.exception import NetworkException, iRODSException
 from irods.session import iRODSSession
@@ -94,23 +96,38 @@ def _in_host(nation: Nation, host: HostSpec, script: str, words: str = "") -> st
 
 #: Sends a start-up message without TLS and prints the server's answer.
 PLAINTEXT_LOGIN = r"""
-import socket
-message = b"user\0irods\0database\0ICAT\0\0"
+import socket, sys
+address, user, database = sys.argv[1:]
+message = f"user\0{user}\0database\0{database}\0\0".encode()
 packet = (len(message) + 8).to_bytes(4, "big") + (196608).to_bytes(4, "big") + message
-with socket.create_connection(("ADDRESS", 5432), timeout=10) as connection:
+with socket.create_connection((address, 5432), timeout=10) as connection:
     connection.sendall(packet)
     print(connection.recv(4096))
 """
 
 
-def test_postgresql_refuses_plaintext(nation: Nation) -> None:
-    address = nation.address("dc1-icat")
-    script = f"python3 - <<'EOF'{PLAINTEXT_LOGIN.replace('ADDRESS', address)}EOF"
-    answer = _in_host(nation, nation.fleet.host("dc1-icat"), script)
-    assert answer.startswith("b'E"), answer
-    assert "no encryption" in answer
-    with pytest.raises(TimeoutError):
-        socket.create_connection((address, 5432), timeout=3)
+@pytest.mark.parametrize(("user", "database"), [("irods", "ICAT"), ("bic", "bic")])
+def test_postgresql_refuses_plaintext(nation: Nation, user: str, database: str) -> None:
+    words = (nation.address("dc1-icat"), user, database)
+    script = f"python3 - {shlex.join(words)} <<'EOF'{PLAINTEXT_LOGIN}EOF"
+    here = subprocess.run(
+        [sys.executable, "-c", PLAINTEXT_LOGIN, *words], capture_output=True, text=True, check=True
+    )
+    for answer in (_in_host(nation, nation.fleet.host("dc1-icat"), script), here.stdout):
+        assert answer.startswith("b'E"), answer
+        assert "no encryption" in answer
+
+
+def test_only_the_store_is_open_to_other_machines(nation: Nation) -> None:
+    with pytest.raises(psycopg.OperationalError, match="no pg_hba"):
+        psycopg.connect(
+            host=nation.address("dc1-icat"),
+            dbname="ICAT",
+            user="irods",
+            password="x",
+            sslmode="verify-full",
+            sslrootcert=nation.authority,
+        )
 
 
 @pytest.mark.parametrize("server", ["dc1-icat", "dc2-irods"])

@@ -192,14 +192,6 @@ class Client:
         self.close()
 
     @contextmanager
-    def answers(self) -> Iterator[None]:
-        """Turn what the client library raises into IrodsError; the session stays as it is."""
-        try:
-            yield
-        except LIBRARY_ERRORS as error:
-            raise explain(self.server, error) from error
-
-    @contextmanager
     def session(self, *, fresh: bool = False) -> Iterator[iRODSSession]:
         """A connected session for this thread alone. What the library raises comes out as IrodsError.
 
@@ -215,13 +207,15 @@ class Client:
                 session = None
             if session is None:
                 session = self._connected()
-            with self.answers():
-                yield session
+            yield session
             usable = not fresh
-        except IrodsError as error:
+        except (IrodsError, *LIBRARY_ERRORS) as error:
+            reason = explain(self.server, error)
             # After an error code from the server the connection is as good as before.
-            usable = bool(error.code) and not error.transient and not fresh
-            raise
+            usable = bool(reason.code) and not reason.transient and not fresh
+            if reason is error:
+                raise
+            raise reason from error
         finally:
             if not usable and session is not None:
                 _discard(session)
