@@ -40,8 +40,8 @@ contract: venv ## Tests of the clients against the stand-ins, or against real se
 resilience: venv ## Applies that are killed at every point, and servers that fail in every way
 	$(BIN)/pytest tests/resilience tests/bench
 
-bench: venv ## Benchmarks: ratios measured in one run against one server; takes hours at full size (tests/bench)
-	$(BIN)/python -m tests.bench.bench
+bench: venv ## Benchmarks: ratios measured in one run against one server; half an hour
+	$(BIN)/python tests/bench/bench.py
 
 molecule: venv ## Each role by itself on hosts of its own (root)
 	@molecule/run $(SCENARIOS)
