@@ -22,7 +22,7 @@ demo-down: venv ## Remove all that the demo made: hosts, mounts, bridge, firewal
 
 test: host-packages venv rule-checkers lint unit contract resilience molecule integration ## Run all tests
 
-check: venv rule-checkers lint unit ## What to run before each commit: no root needed, about a minute
+check: venv rule-checkers lint unit ## What to run before each commit: no root needed, a few minutes
 
 lint: venv ## Formats, types, and the lint rules of Python, YAML and Ansible
 	$(BIN)/ruff check .
