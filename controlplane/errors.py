@@ -10,6 +10,9 @@ EXIT_FAILURE = 1
 EXIT_BAD_INPUT = 2
 """What was given is wrong; nothing was tried."""
 
+EXIT_INTERRUPTED = 130
+"""What shells say of a command that Ctrl-C ended."""
+
 
 class BicError(Exception):
     """An expected failure, whose text is written for the person at the terminal."""

@@ -10,14 +10,11 @@ import typer
 
 from controlplane.cli.context import Context
 from controlplane.cli.facility_output import report, say, show_facility, show_list, write_json
-from controlplane.errors import BadInputError
+from controlplane.errors import EXIT_INTERRUPTED, BadInputError
 
 if TYPE_CHECKING:
     from controlplane.facility.interview import Entry, Take
     from controlplane.facility.rules import Known
-
-EXIT_INTERRUPTED = 130
-"""What shells say of a command that Ctrl-C ended."""
 
 app = typer.Typer(
     help="Facilities and their teams: new, list, show, edit.",

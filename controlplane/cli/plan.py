@@ -11,7 +11,7 @@ import typer
 
 from controlplane.cli.context import Context
 from controlplane.cli.scope import Facilities, Systems, Teams, chosen_scope
-from controlplane.errors import EXIT_FAILURE, BadInputError
+from controlplane.errors import EXIT_FAILURE, EXIT_INTERRUPTED, BadInputError
 
 if TYPE_CHECKING:
     from controlplane.reconcile.port import System
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 EXIT_CHANGES = 2
 """What `bic plan` says when there is something to do."""
-
-EXIT_INTERRUPTED = 130
-"""What shells say of a command that Ctrl-C ended."""
 
 app = typer.Typer()
 

@@ -10,16 +10,13 @@ import typer
 
 from controlplane.cli.context import Context
 from controlplane.cli.scope import Facilities, chosen_scope
-from controlplane.errors import EXIT_FAILURE, BadInputError
+from controlplane.errors import EXIT_FAILURE, EXIT_INTERRUPTED, BadInputError
 
 if TYPE_CHECKING:
     from controlplane.store import Store
     from controlplane.workflows.database import Database
     from controlplane.workflows.dbos_engine import DbosWorker
     from controlplane.workflows.dispatch import FacilityResult
-
-EXIT_INTERRUPTED = 130
-"""What shells say of a command that Ctrl-C ended."""
 
 LONGEST_NAME = 40
 """Characters of a worker's name: beside the platform's, PostgreSQL shows no more of it."""

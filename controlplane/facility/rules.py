@@ -15,7 +15,7 @@ from controlplane.model.problems import suggestion
 from controlplane.model.sizes import parse_size
 from controlplane.model.source import Data, Key, Route
 from controlplane.model.types import TEXT_ERROR
-from controlplane.model.validate import fields_of
+from controlplane.model.validate import bare, fields_of
 
 Known = Mapping[str, Person]
 """Everybody on the platform by user name."""
@@ -82,7 +82,7 @@ def member(text: str, known: Known, role: str | None = None) -> dict[str, Data]:
 
     Raises BadInputError for anything else.
     """
-    roles = get_args(_bare(fields_of(MemberEntry)["role"].annotation))
+    roles = get_args(bare(fields_of(MemberEntry)["role"].annotation))
     head, _, last = text.rpartition(",")
     if role is None and last.strip() in roles:
         text, role = head, last.strip()
@@ -118,7 +118,7 @@ def locate(path: str, data: Data) -> tuple[Route, list[str], Any]:
     order: list[str] = []
     steps = path.split(".")
     for position, step in enumerate(steps):
-        current, order = _bare(current), []
+        current, order = bare(current), []
         here = data.get(step) if isinstance(data, dict) else None
         if known := fields_of(current):
             order = list(known)
@@ -138,7 +138,7 @@ def locate(path: str, data: Data) -> tuple[Route, list[str], Any]:
             route, current = (*route, index), _items(current)
         else:
             raise BadInputError(f"{path!r}: {steps[position - 1]!r} has no parts")
-    return route, order, _bare(current)
+    return route, order, bare(current)
 
 
 def value_of(path: str, text: str, kind: Any, known: Known) -> Data:  # noqa: ANN401
@@ -171,13 +171,6 @@ def name_key(kind: Any) -> str:  # noqa: ANN401
     return next(key for key in _NAMES if key in fields_of(kind))
 
 
-def _bare(annotation: Any) -> Any:  # noqa: ANN401
-    """An annotation without `Annotated` and without `| None`."""
-    parts = get_args(annotation)
-    wrapped = get_origin(annotation) is Annotated or type(None) in parts
-    return _bare(parts[0]) if wrapped else annotation
-
-
 def _check(kind: Any, value: Data) -> None:  # noqa: ANN401
     try:
         TypeAdapter(kind).validate_json(json.dumps(value), strict=True)
@@ -192,7 +185,7 @@ def _check(kind: Any, value: Data) -> None:  # noqa: ANN401
 
 
 def _items(kind: Any) -> Any:  # noqa: ANN401
-    return _bare(get_args(kind)[0]) if get_origin(kind) is tuple else None
+    return bare(get_args(kind)[0]) if get_origin(kind) is tuple else None
 
 
 def _name(item: Data) -> str:

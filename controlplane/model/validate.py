@@ -129,7 +129,7 @@ def model_at(model: type, route: Iterable[int | str]) -> type | None:
     """The model that describes the mapping at `route` of a file."""
     current: Any = model
     for step in route:
-        current = _bare(current)
+        current = bare(current)
         if isinstance(current, type) and fields_of(current):
             field = fields_of(current).get(str(step))
             if field is None:
@@ -140,11 +140,11 @@ def model_at(model: type, route: Iterable[int | str]) -> type | None:
             if not arguments:
                 return None
             current = arguments[1] if get_origin(current) is dict else arguments[0]
-    current = _bare(current)
+    current = bare(current)
     return current if isinstance(current, type) and fields_of(current) else None
 
 
-def _bare(annotation: Any) -> Any:  # noqa: ANN401
+def bare(annotation: Any) -> Any:  # noqa: ANN401
     """An annotation without `Annotated` and without `| None`."""
     while True:
         origin = get_origin(annotation)

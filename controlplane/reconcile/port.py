@@ -68,8 +68,8 @@ class System(Protocol):
         changes make no sense.
         """
 
-    def finish(self, changes: Sequence[Change]) -> None:
-        """Clean up after these changes and after runs that were killed; others may be at work.
+    def finish(self) -> None:
+        """Clean up after the changes that were made and after runs that were killed; others may be at work.
 
         Raises ChangeError.
         """

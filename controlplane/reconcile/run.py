@@ -163,7 +163,7 @@ def apply_plan(
             return report
         schedule = Schedule(system.apply, system.connections, journal or Unwritten(), stop or Event(), tell)
         schedule.run(plan.changes)
-        system.finish(plan.changes)
+        system.finish()
     except BicError as error:
         report.error = str(error)
     except Exception as error:

@@ -5,9 +5,8 @@ import os
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "contract" / "irods"))
@@ -18,8 +17,8 @@ from controlplane.generate.nation import Nation, files
 from controlplane.generate.write import write_inventory
 from sandbox.standins.irods.config import TlsClient, TlsServer
 from sandbox.standins.irods.faults import Faults
-from sandbox.standins.irods.launcher import Options, prepare
-from sandbox.standins.irods.log import CALL_LOG_VARIABLE, Log
+from sandbox.standins.irods.launcher import Options, running
+from sandbox.standins.irods.log import CALL_LOG_VARIABLE
 from sandbox.standins.irods.server import Server
 
 PASSWORD_VARIABLE = "BIC_LOCAL_ZONE_PASSWORD"
@@ -93,21 +92,16 @@ def serving(
         zone=zone,
         password=PASSWORD,
         host=f"{host}.{DOMAIN}",
+        address=ADDRESSES[host],
+        port=port,
         policy="CS_NEG_REQUIRE",
         tls_server=pki.server,
         tls_client=TlsClient("hostname", str(pki.ca_file)),
     )
-    config, catalogue = prepare(options)
-    with _environment(CALL_LOG_VARIABLE, call_log):
-        log = Log(zone, syslog=False)
-    server = Server(replace(config, port=port), catalogue, log, (ADDRESSES[host], port), faults)
-    thread = Thread(target=server.serve, daemon=True, name="irodsServer")
-    thread.start()
-    try:
+    with contextlib.ExitStack() as stack:
+        with _environment(CALL_LOG_VARIABLE, call_log):
+            server = stack.enter_context(running(options, faults))
         yield server
-    finally:
-        server.stop()
-        thread.join(timeout=10)
 
 
 @contextlib.contextmanager

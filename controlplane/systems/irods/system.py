@@ -117,7 +117,7 @@ class ZoneSystem:
             raise ValueError("begin was not called")
         return self._applier.apply(change)
 
-    def finish(self, changes: Sequence[Change]) -> None:
+    def finish(self) -> None:
         """Give up the claims, those of an earlier run that was killed too."""
         if self._applier is None:
             raise ValueError("begin was not called")

@@ -85,7 +85,7 @@ class Memory:
                 old, fields={**old.fields, **after}, owned=True, depends_on=wanted.depends_on
             )
 
-    def finish(self, changes: Sequence[Change]) -> None:
+    def finish(self) -> None:
         self.calls.append("finish")
 
     def close(self) -> None:
