@@ -83,8 +83,10 @@ def modify(tx: Transaction, client: Client, zone: str, arguments: list[str], *, 
             raise IrodsError(Code.CATALOG_ALREADY_HAS_ITEM_BY_THAT_NAME)
     elif operation == "set":
         tx.execute(
-            "delete from r_objt_metamap where object_id = ? and meta_id in"
-            " (select meta_id from r_meta_main where meta_attr_name = ?)",
+            # Asked of each AVU that the object has: listing all AVUs of that name would cost the more, the
+            # more objects carry it.
+            "delete from r_objt_metamap where object_id = ? and exists (select 1 from r_meta_main m"
+            " where m.meta_id = r_objt_metamap.meta_id and m.meta_attr_name = ?)",
             (object_id, attribute),
         )
         _add(tx, object_id, avu)

@@ -45,7 +45,8 @@ def set_limit(tx: Transaction, zone: str, request: tuple[str, str, str, str]) ->
             "insert into r_quota_main values (?, ?, ?, ?, ?)",
             (owner.user_id, resc_id, limit_bytes, -limit_bytes, tx.now),
         )
-        _update_over(tx)
+        # The others' have not changed: usage is as it was counted last.
+        _update_over(tx, "user_id = ? and resc_id = ?", (owner.user_id, resc_id))
 
 
 def calculate(tx: Transaction) -> None:
@@ -60,13 +61,15 @@ def calculate(tx: Transaction) -> None:
     _update_over(tx)
 
 
-def _update_over(tx: Transaction) -> None:
+def _update_over(tx: Transaction, which: str = "true", parameters: tuple[object, ...] = ()) -> None:
+    """Set how far quotas are used: of all, or of those that a condition picks."""
     tx.execute(
-        "update r_quota_main set modify_ts = ?, quota_over = (select coalesce(sum(u.quota_usage), 0)"
+        "update r_quota_main set modify_ts = ?, quota_over = (select coalesce(sum(u.quota_usage), 0)"  # noqa: S608
         " from r_user_group g join r_quota_usage u on u.user_id = g.user_id"
         " where g.group_user_id = r_quota_main.user_id"
-        " and (r_quota_main.resc_id = 0 or u.resc_id = r_quota_main.resc_id)) - quota_limit",
-        (tx.now,),
+        " and (r_quota_main.resc_id = 0 or u.resc_id = r_quota_main.resc_id)) - quota_limit"
+        f" where {which}",
+        (tx.now, *parameters),
     )
 
 
