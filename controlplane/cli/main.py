@@ -18,6 +18,7 @@ from controlplane.cli import (
     history,
     inventory,
     plan,
+    rules,
     sandbox,
     schema,
     worker,
@@ -46,6 +47,7 @@ app.add_typer(history.app)
 app.add_typer(worker.app)
 app.add_typer(health.app)
 app.add_typer(exporter.app)
+app.add_typer(rules.app, name="rules")
 app.add_typer(sandbox.app, name="sandbox")
 
 

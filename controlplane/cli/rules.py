@@ -1,0 +1,12 @@
+"""`bic rules`: the rule bases, which are policy as code for the rule engines of iRODS."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def rules() -> None:
+    """Check, test and roll out the rule bases."""

@@ -1,0 +1,1 @@
+"""Rule bases: policy as code for the rule engines of iRODS."""
