@@ -53,7 +53,7 @@ def test_check_says_what_the_inventory_holds(inventory: Path) -> None:
     result = bic("--inventory", inventory, "check")
     assert result.returncode == 0, result.stderr
     assert (
-        "data centres: 2, hosts: 8, zones: 1, storage resources: 5, facilities: 2, teams: 3, people: 8"
+        "data centres: 2, hosts: 9, zones: 1, storage resources: 5, facilities: 2, teams: 3, people: 8"
         in result.stdout
     )
     assert "Traceback" not in result.stderr

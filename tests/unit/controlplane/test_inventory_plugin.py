@@ -77,7 +77,7 @@ def test_hosts_have_what_the_architecture_promises(
     zone = {
         "name": "bicZone",
         "catalog_provider": "dc1-icat",
-        "catalog_consumers": ["dc2-irods"],
+        "catalog_consumers": ["dc1-irods", "dc2-irods"],
         "port": 1247,
         "administrator": "rods",
         "federation": [],
@@ -142,12 +142,14 @@ GRAPH = """\
   |  |--@irods_catalog_provider:
   |  |  |--dc1-icat
   |  |--@irods_catalog_consumer:
+  |  |  |--dc1-irods
   |  |  |--dc2-irods
   |--@buffer:
   |  |--buffer-montpellier
   |  |--buffer-nantes
   |--@dc_dc1:
   |  |--dc1-icat
+  |  |--dc1-irods
   |  |--dc1-idp
   |  |--dc1-omero
   |  |--dc1-monitor

@@ -27,7 +27,7 @@ def test_the_sandbox_is_read(inventory: Path) -> None:
     assert platform.hosts["buffer-nantes"].address == IPv4Address("10.77.0.21")
     assert platform.hosts["buffer-nantes"].is_buffer
     assert [host.name for host in platform.hosts_with("prometheus")] == ["dc1-monitor"]
-    assert platform.zones["bicZone"].servers == ("dc1-icat", "dc2-irods")
+    assert platform.zones["bicZone"].servers == ("dc1-icat", "dc1-irods", "dc2-irods")
     assert platform.zone_of("dc2-irods") is platform.zones["bicZone"]
     assert platform.zone_of("dc1-idp") is None
     assert platform.sandbox is not None
@@ -104,7 +104,7 @@ def test_the_state_folder_is_beside_inventories_or_in_a_lone_inventory_or_where_
         ),
         (
             PLATFORM,
-            "catalog_consumers: [dc2-irods]",
+            "catalog_consumers: [dc1-irods, dc2-irods]",
             "catalog_consumers: []",
             "the host 'dc2-irods' is an iRODS server, but no zone names it",
         ),
