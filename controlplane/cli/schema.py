@@ -13,7 +13,10 @@ app = typer.Typer()
 @app.command()
 def schema(
     name: Annotated[
-        str | None, typer.Argument(help="One kind of file: platform, facility, quotas, limits or retention.")
+        str | None,
+        typer.Argument(
+            help="One kind of file: platform, facility, quotas, limits, retention, rules or manifest."
+        ),
     ] = None,
     output_dir: Annotated[
         Path | None,

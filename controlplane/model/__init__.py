@@ -17,7 +17,17 @@ from controlplane.model.facility import (
     Team,
 )
 from controlplane.model.load import load_platform
-from controlplane.model.platform import Host, Identity, Limits, Platform, RemoteZone, RetentionRule, Zone
+from controlplane.model.platform import (
+    Host,
+    Identity,
+    Limits,
+    Platform,
+    RemoteZone,
+    RetentionRule,
+    RuleBaseUse,
+    Rules,
+    Zone,
+)
 from controlplane.model.problems import InventoryError, Problem
 from controlplane.model.sizes import format_size, parse_size
 
@@ -37,6 +47,8 @@ __all__ = [
     "Quota",
     "RemoteZone",
     "RetentionRule",
+    "RuleBaseUse",
+    "Rules",
     "StorageResource",
     "Team",
     "Zone",

@@ -6,8 +6,9 @@ from functools import cached_property
 from typing import Generic, TypeVar
 
 from controlplane.model.facility_file import FacilityFile, PersonEntry
+from controlplane.model.manifest_file import ManifestFile
 from controlplane.model.platform_file import PlatformFile
-from controlplane.model.policy_files import LimitsFile, QuotasFile, RetentionFile, TierEntry
+from controlplane.model.policy_files import LimitsFile, QuotasFile, RetentionFile, RulesFile, TierEntry
 from controlplane.model.problems import Place
 from controlplane.model.source import Key, Places
 from controlplane.model.types import FileModel
@@ -56,6 +57,7 @@ class Policies:
     quotas: Document[QuotasFile] | None = None
     limits: Document[LimitsFile] | None = None
     retention: Document[RetentionFile] | None = None
+    rules: Document[RulesFile] | None = None
     complete: bool = True
     """Whether all files of policies that are there are here."""
 
@@ -78,6 +80,9 @@ class Documents:
     policies: Policies
     all_read: bool = True
     """Whether all files that are there are here."""
+    manifests: Mapping[str, ManifestFile | None] | None = None
+    """The manifests of the rule bases of `rules/`, by folder; None for those that `policies/rules.yml` does
+    not name and for those that are wrong. None as a whole where there is no such folder (a control host)."""
 
     @cached_property
     def complete(self) -> bool:

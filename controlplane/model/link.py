@@ -18,6 +18,8 @@ from controlplane.model.facility import (
 )
 from controlplane.model.facility_file import FacilityFile, PersonEntry, QuotaEntry, TeamEntry
 from controlplane.model.platform import (
+    NO_RULES,
+    WAIT_FOR_TRANSFERS,
     DataCentre,
     Host,
     Identity,
@@ -25,6 +27,8 @@ from controlplane.model.platform import (
     Platform,
     RemoteZone,
     RetentionRule,
+    RuleBaseUse,
+    Rules,
     Sandbox,
     StoreDatabase,
     Zone,
@@ -37,7 +41,8 @@ from controlplane.model.platform_file import (
     ZoneEntry,
     secret,
 )
-from controlplane.model.policy_files import LimitsFile, TierEntry
+from controlplane.model.policy_files import LimitsFile, RolloutEntry, TierEntry
+from controlplane.model.rule_values import catalogue_text
 
 STATE_DIR_VARIABLE = "BIC_STATE_DIR"
 
@@ -74,6 +79,7 @@ def link(root: Path, platform: PlatformFile, documents: Documents) -> Platform:
         identity=_identity(platform.identity, expand) if platform.identity else None,
         store=_store(platform, platform.store, expand) if platform.store else None,
         retention=_retention(documents.policies),
+        rules=_rules(documents.policies, tuple(platform.zones)),
     )
 
 
@@ -144,6 +150,26 @@ def _retention(policies: Policies) -> tuple[RetentionRule, ...]:
     rules = policies.retention.data.offboarded if policies.retention else ()
     return tuple(
         RetentionRule(rule.facility, rule.team, rule.delete_data_from, rule.reason) for rule in rules
+    )
+
+
+def _rules(policies: Policies, zones: tuple[str, ...]) -> Rules:
+    if policies.rules is None:
+        return NO_RULES
+    entry = policies.rules.data
+    uses = {
+        name: RuleBaseUse(
+            name,
+            use.zones or zones,
+            MappingProxyType({key: catalogue_text(value) for key, value in use.parameters.items()}),
+        )
+        for name, use in entry.rule_bases.items()
+    }
+    rollout = entry.rollout or RolloutEntry()
+    return Rules(
+        MappingProxyType(uses),
+        rollout.wait_for_transfers or WAIT_FOR_TRANSFERS,
+        MappingProxyType(dict(rollout.canary)),
     )
 
 

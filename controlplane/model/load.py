@@ -1,6 +1,6 @@
 """From an inventory's folder to a `Platform`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -9,21 +9,20 @@ from controlplane.collector import collector_paused
 from controlplane.model.checks import check
 from controlplane.model.documents import Document, Documents, FacilityDocument, Policies
 from controlplane.model.facility_file import FacilityFile
-from controlplane.model.fast import read_plain
 from controlplane.model.link import link
-from controlplane.model.partial import what_is_left
+from controlplane.model.manifest_file import ManifestFile
 from controlplane.model.platform import Platform
 from controlplane.model.platform_file import PlatformFile
-from controlplane.model.policy_files import LimitsFile, QuotasFile, RetentionFile
+from controlplane.model.policy_files import LimitsFile, QuotasFile, RetentionFile, RulesFile
 from controlplane.model.problems import InventoryError, Place, Problem, suggestion
-from controlplane.model.source import LazySource, parse, read_text
+from controlplane.model.read import files_in, read_document
 from controlplane.model.types import FileModel
-from controlplane.model.validate import mistakes, without_mistakes
 
 PLATFORM_FILE = "platform.yml"
 FACILITIES = "facilities"
 POLICIES = "policies"
-POLICY_FILES = ("quotas.yml", "limits.yml", "retention.yml")
+POLICY_FILES = ("quotas.yml", "limits.yml", "retention.yml", "rules.yml")
+MANIFEST = "manifest.yml"
 
 Model = TypeVar("Model", bound=FileModel)
 
@@ -53,26 +52,51 @@ def _read(path: Path, problems: list[Problem]) -> Documents:
         raise InventoryError([Problem(Place(str(path)), f"the inventory folder {what}")])
     platform = None
     if (path / PLATFORM_FILE).is_file():
-        platform = _document(PlatformFile, path / PLATFORM_FILE, problems)
+        platform = read_document(PlatformFile, path / PLATFORM_FILE, problems)
     else:
         place = Place(str(path / PLATFORM_FILE))
         problems.append(
             Problem(place, f"the file is missing; an inventory is a folder with a {PLATFORM_FILE}")
         )
     facilities: list[FacilityDocument] = []
-    for file in _files(path / FACILITIES):
+    for file in files_in(path / FACILITIES):
         if file.suffix != ".yml" or not (file.is_file() or file.is_symlink()):
             problems.append(
                 Problem(Place(str(file)), "only facilities' files, named <id>.yml, may be in this folder")
             )
-        elif document := _document(FacilityFile, file, problems):
+        elif document := read_document(FacilityFile, file, problems):
             facilities.append(document)
     policies = _read_policies(path / POLICIES, problems)
-    return Documents(platform, facilities, policies, all_read=not problems)
+    all_read = not problems
+    named = policies.rules.data.rule_bases if policies.rules else ()
+    manifests = _read_manifests(rules_folder(path), named, problems)
+    return Documents(platform, facilities, policies, all_read, manifests)
+
+
+def rules_folder(inventory: Path) -> Path:
+    """The folder of the rule bases that belongs to an inventory: beside the folder of inventories."""
+    return inventory.resolve().parent.parent / "rules"
+
+
+def _read_manifests(
+    folder: Path, named: Iterable[str], problems: list[Problem]
+) -> Mapping[str, ManifestFile | None] | None:
+    """The manifests of the named rule bases, with None for those that are wrong or not named."""
+    if not named or not folder.is_dir():
+        return None
+    names = {found.parent.name for found in folder.glob(f"*/{MANIFEST}")}
+    documents = {
+        name: read_document(ManifestFile, folder / name / MANIFEST, problems) if name in named else None
+        for name in sorted(names)
+    }
+    return {
+        name: document.data if document and document.complete else None
+        for name, document in documents.items()
+    }
 
 
 def _read_policies(folder: Path, problems: list[Problem]) -> Policies:
-    for file in _files(folder):
+    for file in files_in(folder):
         if file.name not in POLICY_FILES or not file.is_file():
             known = suggestion(file.name, POLICY_FILES, noun="known files")
             problems.append(Problem(Place(str(file)), f"this is no file of policies; {known}"))
@@ -81,35 +105,10 @@ def _read_policies(folder: Path, problems: list[Problem]) -> Policies:
         quotas=_policy(QuotasFile, folder / "quotas.yml", problems),
         limits=_policy(LimitsFile, folder / "limits.yml", problems),
         retention=_policy(RetentionFile, folder / "retention.yml", problems),
+        rules=_policy(RulesFile, folder / "rules.yml", problems),
     )
     return replace(policies, complete=len(problems) == before)
 
 
-def _files(folder: Path) -> Iterable[Path]:
-    """What is in a folder, in order, without hidden files; nothing where there is no folder."""
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
-    return (file for file in found if not file.name.startswith("."))
-
-
 def _policy(model: type[Model], file: Path, problems: list[Problem]) -> Document[Model] | None:
-    return _document(model, file, problems) if file.is_file() else None
-
-
-def _document(model: type[Model], file: Path, problems: list[Problem]) -> Document[Model] | None:
-    shown = str(file)
-    text = read_text(file, shown, problems)
-    if text is None:
-        return None
-    if (plain := read_plain(text)) is not None and (fine := without_mistakes(model, plain)):
-        return Document(fine, LazySource(file, shown), file.stem)
-    found: list[Problem] = []
-    source = parse(text, shown, found)
-    if source:
-        # What the parser did not understand is nothing to the model, which need not be said as well.
-        told = {problem.place for problem in found}
-        found.extend(problem for problem in mistakes(model, source) if problem.place not in told)
-    problems.extend(found)
-    if source and not found and (fine := without_mistakes(model, source.data)):
-        return Document(fine, source, file.stem)
-    left = what_is_left(model, source) if source else None
-    return Document(left.data, left.source, file.stem, left.dropped) if left else None
+    return read_document(model, file, problems) if file.is_file() else None

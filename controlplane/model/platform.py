@@ -6,6 +6,7 @@ from datetime import date
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote, urlencode
 
 from controlplane.model.facility import Facility, Person, StorageResource
@@ -137,6 +138,33 @@ class RetentionRule:
 
 
 @dataclass(frozen=True)
+class RuleBaseUse:
+    """A rule base that is in force."""
+
+    name: str
+    zones: tuple[str, ...]
+    """The zones whose servers run it."""
+    parameters: Mapping[str, str]
+    """The values that differ from the manifest's defaults, as the catalogue keeps them."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rule bases in force, and how new rules come onto the servers."""
+
+    rule_bases: Mapping[str, RuleBaseUse]
+    wait_for_transfers: int
+    """Seconds to wait for a server's transfers in flight before it is reloaded."""
+    canary: Mapping[str, str]
+    """By zone, the host that gets new rules before all others."""
+
+
+WAIT_FOR_TRANSFERS = 300
+NO_RULES = Rules(MappingProxyType({}), WAIT_FOR_TRANSFERS, MappingProxyType({}))
+"""What a platform without `policies/rules.yml` has."""
+
+
+@dataclass(frozen=True)
 class Platform:
     """A whole inventory, checked."""
 
@@ -160,6 +188,7 @@ class Platform:
     store: StoreDatabase | None = None
     """The control plane's database; None for `store.sqlite` in the state folder."""
     retention: tuple[RetentionRule, ...] = ()
+    rules: Rules = NO_RULES
 
     @property
     def ca_file(self) -> Path:

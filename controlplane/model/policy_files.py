@@ -4,7 +4,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from controlplane.model.types import Date, FileModel, Identifier, Line, Size
+from controlplane.model.rule_values import ParameterValue
+from controlplane.model.types import (
+    Date,
+    Duration,
+    FileModel,
+    HostName,
+    Identifier,
+    Line,
+    ParameterName,
+    Size,
+    ZoneName,
+)
 
 
 class TierEntry(FileModel):
@@ -50,3 +61,30 @@ class RetentionFile(FileModel):
 
     offboarded: tuple[RetentionEntry, ...] = ()
     """The rules, one for each collection."""
+
+
+class RuleBaseEntry(FileModel):
+    """Where a rule base is in force, and with which values."""
+
+    zones: Annotated[tuple[ZoneName, ...], Field(min_length=1)] | None = None
+    """The zones whose servers run it; without the key, all of this platform."""
+    parameters: dict[ParameterName, ParameterValue] = Field(default_factory=dict)
+    """Values of its parameters; for all others the manifest's defaults hold."""
+
+
+class RolloutEntry(FileModel):
+    """How new rules come onto the servers."""
+
+    wait_for_transfers: Duration | None = None
+    """How long a server's transfers in flight are waited for before it is reloaded; without the key, 5m."""
+    canary: dict[ZoneName, HostName] = Field(default_factory=dict)
+    """By zone, the server that gets new rules before all others."""
+
+
+class RulesFile(FileModel):
+    """`policies/rules.yml`: the rule bases that are in force."""
+
+    rule_bases: dict[Identifier, RuleBaseEntry]
+    """The rule bases by name; each is a folder of `rules/`."""
+    rollout: RolloutEntry | None = None
+    """How new rules come onto the servers."""

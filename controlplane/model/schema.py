@@ -1,4 +1,4 @@
-"""JSON Schemas of the inventory's files, with which editors complete and check them.
+"""JSON Schemas of inventories' files and rule bases' manifests, with which editors complete and check them.
 
 They hold what can be said about one value: types, keys, patterns, choices. What values mean together is
 checked when an inventory is loaded.
@@ -13,8 +13,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from controlplane.model.facility_file import FacilityFile
+from controlplane.model.manifest_file import ManifestFile
 from controlplane.model.platform_file import PlatformFile
-from controlplane.model.policy_files import LimitsFile, QuotasFile, RetentionFile
+from controlplane.model.policy_files import LimitsFile, QuotasFile, RetentionFile, RulesFile
 from controlplane.model.types import FileModel
 
 SCHEMAS: Mapping[str, type[FileModel]] = MappingProxyType(
@@ -24,6 +25,8 @@ SCHEMAS: Mapping[str, type[FileModel]] = MappingProxyType(
         "quotas": QuotasFile,
         "limits": LimitsFile,
         "retention": RetentionFile,
+        "rules": RulesFile,
+        "manifest": ManifestFile,
     }
 )
 """The kinds of files, and the model of each."""

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJson
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from controlplane.model.durations import DURATION_PATTERN, parse_duration
 from controlplane.model.sizes import SIZE_PATTERN, parse_size
 
 TEXT_ERROR = "text"
@@ -122,6 +123,16 @@ Size = Annotated[
 ]
 """An amount of data in bytes, written with its unit."""
 
+Duration = Annotated[
+    int,
+    Parsed(
+        parse_duration,
+        "is not a length of time: write a number and a unit, such as 30s, 5m, 12h or 90d",
+        DURATION_PATTERN,
+    ),
+]
+"""A length of time in seconds, written with its unit."""
+
 Identifier = Annotated[
     str,
     Text(
@@ -200,6 +211,29 @@ FilePath = Annotated[
     str, Text(r"[^\p{Cc}]*[^\s\p{Cc}][^\p{Cc}]*", "is not a file name", schema_pattern=r"\S")
 ]
 VariableName = Annotated[str, Text(r"[A-Za-z_][A-Za-z0-9_]*", "is not the name of an environment variable")]
+ParameterName = Annotated[
+    str,
+    Text(
+        r"[a-z][a-z0-9]*(_[a-z0-9]+)*",
+        "is not the name of a parameter: use at most 40 lower-case letters, digits and single underscores, "
+        "beginning with a letter",
+        longest=40,
+    ),
+]
+PolicyEnforcementPoint = Annotated[
+    str,
+    Text(
+        r"(pep|ac)[A-Za-z0-9_]+",
+        "is not the name of a policy enforcement point, such as pep_api_data_obj_unlink_pre or acPreConnect",
+    ),
+]
+Version = Annotated[
+    str,
+    Text(
+        r"(0|[1-9][0-9]{0,5})(\.(0|[1-9][0-9]{0,5})){2}",
+        "is not a version: write three numbers, such as 1.0.0",
+    ),
+]
 FleetName = Annotated[
     str,
     Text(

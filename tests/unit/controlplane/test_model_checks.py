@@ -578,7 +578,7 @@ def test_policies_that_nobody_reads_are_refused(inventory: Path) -> None:
     (inventory / "policies" / "README.md").touch()
     assert problems(inventory) == [
         f"policies/{name}: this is no file of policies; {hint}"
-        "known files: limits.yml, quotas.yml, retention.yml"
+        "known files: limits.yml, quotas.yml, retention.yml, rules.yml"
         for name, hint in (("README.md", ""), ("quota.yml", "did you mean 'quotas.yml'? "))
     ]
 

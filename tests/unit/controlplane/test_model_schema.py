@@ -113,12 +113,32 @@ LIMITS = data_of("{share_percent: 30, objects: 10}")
 RETENTION = data_of("""
 offboarded: [{facility: nantes, team: cells, delete_data_from: 2027-06-30, reason: they moved}]
 """)
+RULES = data_of("""
+rule_bases:
+  require-tls: {}
+  raw-data: {zones: [bicZone], parameters: {curators: bic-curators, days: 3, on: true}}
+rollout: {wait_for_transfers: 5m, canary: {bicZone: dc2-irods}}
+""")
+MANIFEST = data_of("""
+name: raw-data
+version: 1.0.0
+title: Raw data
+owner: national-ops
+engine: irods_rule_language
+servers: provider
+after: [require-tls]
+before: [quotas]
+policy_enforcement_points: [acPreConnect]
+parameters: {curators: {type: string, default: curators, title: Who}}
+""")
 VALID = {
     "platform": PLATFORM,
     "facility": FACILITY,
     "quotas": QUOTAS,
     "limits": LIMITS,
     "retention": RETENTION,
+    "rules": RULES,
+    "manifest": MANIFEST,
 }
 
 
@@ -210,6 +230,20 @@ def test_valid_files_are_taken_by_both(kind: str) -> None:
         ("limits", "objects", 1.5),
         ("retention", "offboarded/0/delete_data_from", "tomorrow"),
         ("retention", "offboarded/0/reason", ...),
+        ("rules", "rule_bases", ...),
+        ("rules", "rule_bases/Bad", {}),
+        ("rules", "rule_bases/raw-data/zones", []),
+        ("rules", "rule_bases/raw-data/parameters/Bad", 1),
+        ("rules", "rule_bases/raw-data/parameters/days", 1.5),
+        ("rules", "rule_bases/raw-data/parameters/curators", "it's"),
+        ("rules", "rollout/wait_for_transfers", "5 minutes"),
+        ("rules", "rollout/canary/bicZone", "Host"),
+        ("manifest", "engine", "lua"),
+        ("manifest", "version", "1.0"),
+        ("manifest", "policy_enforcement_points", []),
+        ("manifest", "policy_enforcement_points/0", "myRule"),
+        ("manifest", "parameters/curators/type", "list"),
+        ("manifest", "parameters/curators/default", ...),
     ],
 )
 def test_simple_mistakes_are_refused_by_both(kind: str, route: str, value: object) -> None:
