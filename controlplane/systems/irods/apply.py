@@ -67,6 +67,9 @@ class Applier:
         self._done: set[Key] = set()
         self._unfinished: set[Key] = set()
         self._down = ""
+        self._begun = time.monotonic()
+        self._changed: dict[str, float] = {}
+        """When a storage resource was made or placed, by the monotonic clock."""
 
     def begin(self, changes: Sequence[Change]) -> None:
         """Claim all that the changes create. Raises IrodsError."""
@@ -115,7 +118,7 @@ class Applier:
         self._update(change)
         return ""
 
-    def _call(self, work: Callable[[iRODSSession], T], *, fresh: bool = False) -> T:
+    def _call(self, work: Callable[[iRODSSession], T], *, since: float = 0.0) -> T:
         """What `work` returns for a session; tried again while that may help. It must be safe to repeat.
 
         Raises IrodsError when the server refuses, SystemDownError when it is not there.
@@ -123,7 +126,7 @@ class Applier:
         if self._down:
             raise SystemDownError(self._down)
         try:
-            return self.client.call(work, patience=PATIENCE, fresh=fresh)
+            return self.client.call(work, patience=PATIENCE, since=since)
         except IrodsError as error:
             if isinstance(error, LoginError) or (error.transient and not self._answers()):
                 self._down = str(error)
@@ -185,6 +188,8 @@ class Applier:
             if not answer_lost and not self._is_ours(change.key):
                 self._unfinished.discard(change.key)
                 raise ChangeError("somebody made it since it was planned; plan again") from error
+        if kind == STORAGE_RESOURCE:
+            self._changed[name] = time.monotonic()
 
     def _is_ours(self, key: Key) -> bool:
         """Whether an object that exists carries the platform's mark, or another run claims it."""
@@ -320,15 +325,13 @@ class Applier:
 
     def _place(self, name: str, change: Change) -> None:
         """Put a storage resource below its parent, or take it out from there."""
+        parent, context = change.field("parent"), change.field("parent_context")
 
         def work(session: iRODSSession) -> None:
-            found = calls.rows(
-                session, (Resource.id, Resource.name, Resource.parent, Resource.parent_context)
-            )
-            names = {row[0]: row[1] for row in found}
-            at = next((row for row in found if row[1] == name), ("", "", "", ""))
-            now = names.get(at[2], ""), at[3]
-            parent, context = change.field("parent"), change.field("parent_context")
+            found = calls.rows(session, (Resource.parent, Resource.parent_context), (Resource.name == name,))
+            parent_id, placed_as = found[0] if found else ("", "")
+            above = calls.rows(session, (Resource.name,), (Resource.id == parent_id,)) if parent_id else []
+            now = above[0][0] if above else "", placed_as
             wanted = str(parent.after) if parent else now[0], str(context.after) if context else now[1]
             if now == wanted:
                 return
@@ -337,7 +340,9 @@ class Applier:
             if wanted[0]:
                 calls.administer(session, "add", "childtoresc", wanted[0], name, wanted[1])
 
-        self._call(work, fresh=True)
+        both = (name, str(parent.after) if parent else "")
+        self._call(work, since=max(self._changed.get(each, self._begun) for each in both))
+        self._changed[name] = time.monotonic()
 
     def _delete(self, change: Change) -> str:
         """Remove a group or a remote zone.

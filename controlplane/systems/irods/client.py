@@ -7,6 +7,7 @@ that is away for some seconds) is tried again on a new connection, for as long a
 
 import logging
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -172,6 +173,13 @@ def explain(server: Endpoint, error: Exception) -> IrodsError:
     return IrodsError(f"{server}: {text}{detail}", transient=lost)
 
 
+@dataclass(frozen=True, slots=True)
+class _Connected:
+    session: iRODSSession
+    at: float
+    """When it began to connect, by the monotonic clock."""
+
+
 class Client:
     """A bounded set of sessions on one server; each is used by one thread at a time."""
 
@@ -179,7 +187,7 @@ class Client:
         """Open nothing yet; at most `connections` sessions will exist."""
         self.server = server
         self.connections = connections
-        self._idle: LifoQueue[iRODSSession | None] = LifoQueue()
+        self._idle: LifoQueue[_Connected | None] = LifoQueue()
         for _ in range(connections):
             self._idle.put(None)
 
@@ -192,53 +200,53 @@ class Client:
         self.close()
 
     @contextmanager
-    def session(self, *, fresh: bool = False) -> Iterator[iRODSSession]:
+    def session(self, *, since: float = 0.0) -> Iterator[iRODSSession]:
         """A connected session for this thread alone. What the library raises comes out as IrodsError.
 
-        A server's agent reads the zone's storage resources when it starts and never again, so what depends
-        on a storage resource made since needs a `fresh` session. Raises LoginError when the server takes no
-        connection.
+        A server's agent reads the zone's storage resources when it starts and never again: what depends on
+        one needs a session that was opened `since` then, by the monotonic clock. Raises LoginError when the
+        server takes no connection.
         """
-        session = self._idle.get()
+        connected = self._idle.get()
         usable = False
         try:
-            if fresh and session is not None:
-                _discard(session)
-                session = None
-            if session is None:
-                session = self._connected()
-            yield session
-            usable = not fresh
+            if connected is not None and connected.at < since:
+                _discard(connected.session)
+                connected = None
+            if connected is None:
+                connected = self._connected()
+            yield connected.session
+            usable = True
         except (IrodsError, *LIBRARY_ERRORS) as error:
             reason = explain(self.server, error)
             # After an error code from the server the connection is as good as before.
-            usable = bool(reason.code) and not reason.transient and not fresh
+            usable = bool(reason.code) and not reason.transient
             if reason is error:
                 raise
             raise reason from error
         finally:
-            if not usable and session is not None:
-                _discard(session)
-            self._idle.put(session if usable else None)
+            if not usable and connected is not None:
+                _discard(connected.session)
+            self._idle.put(connected if usable else None)
 
-    def _connected(self) -> iRODSSession:
-        session = open_session(self.server)
+    def _connected(self) -> _Connected:
+        at, session = time.monotonic(), open_session(self.server)
         try:
             with session.pool.get_connection():
-                return session
+                return _Connected(session, at)
         except LIBRARY_ERRORS as error:
             _discard(session)
             reason = explain(self.server, error)
             raise LoginError(str(reason), reason.code, transient=reason.transient) from error
 
-    def call(self, work: Callable[[iRODSSession], T], *, patience: float = 0.0, fresh: bool = False) -> T:
-        """What `work` returns for a session; tried again for `patience` seconds while that may help.
+    def call(self, work: Callable[[iRODSSession], T], *, patience: float = 0.0, since: float = 0.0) -> T:
+        """What `work` returns for a `session`; tried again for `patience` seconds while that may help.
 
         So `work` must be safe to repeat: what is lost may be the answer alone. Raises IrodsError.
         """
 
         def attempt() -> T:
-            with self.session(fresh=fresh) as session:
+            with self.session(since=since) as session:
                 return work(session)
 
         try:
@@ -262,9 +270,9 @@ class Client:
 
     def close(self) -> None:
         """Disconnect all sessions, each when it is no longer in use."""
-        for session in [self._idle.get() for _ in range(self.connections)]:
-            if session is not None:
-                _discard(session)
+        for connected in [self._idle.get() for _ in range(self.connections)]:
+            if connected is not None:
+                _discard(connected.session)
             self._idle.put(None)
 
 
