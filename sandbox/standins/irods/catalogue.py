@@ -10,6 +10,7 @@ from typing import Any
 
 from . import schema
 from .errors import Code, IrodsError
+from .release import CATALOGUE_SCHEMA
 
 Row = tuple[Any, ...]
 
@@ -92,13 +93,11 @@ class Catalogue:
                 schema.create(self._connection(), zone, admin, password, tx.now)
                 return True
             existing = tx.value("select zone_name from r_zone_main where zone_type_name = 'local'")
-            version = tx.value(
-                "select option_value from r_grid_configuration where option_name = 'schema_version'"
-            )
+            version = schema.version(self._connection())
         if existing != zone:
             raise ValueError(f"{self.path} holds the catalogue of zone {existing}, not of {zone}")
-        if version != str(schema.SCHEMA_VERSION):
-            raise ValueError(f"{self.path} has schema {version}, this server needs {schema.SCHEMA_VERSION}")
+        if version != CATALOGUE_SCHEMA:
+            raise ValueError(f"{self.path} has schema {version}, this server needs {CATALOGUE_SCHEMA}")
         return False
 
     @contextmanager

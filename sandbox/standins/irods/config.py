@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-VERSION = (5, 0, 2)
-RELEASE = "rods5.0.2"
+from .release import VERSION
+
+RELEASE = "rods" + ".".join(map(str, VERSION))
 API_VERSION = "d"
 
 

@@ -1,22 +1,27 @@
 """`/usr/sbin/irodsServer`: the packaged server, with upstream's options, signals and systemd messages."""
 
 import argparse
+import contextlib
 import fcntl
 import json
 import os
 import signal
 import socket
+import sqlite3
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from . import database
+from . import database, schema
 from .catalogue import Catalogue
-from .config import VERSION, ConfigError, ServerConfig
+from .config import ConfigError, ServerConfig
 from .install import Layout, load_configuration
 from .log import Log
+from .mirror import Mirror
+from .release import CATALOGUE_SCHEMA, VERSION
 from .server import Server
 
 
@@ -59,6 +64,12 @@ def _daemonize() -> None:
         os.dup2(null, descriptor)
 
 
+def _all_available(watch: database.Watch, mirror: Mirror) -> None:
+    """Raise -806000 while the catalogue cannot be used."""
+    watch.available()
+    mirror.available()
+
+
 class Daemon:
     """The main process: waits for its catalogue, serves, and obeys signals."""
 
@@ -87,17 +98,26 @@ class Daemon:
         config = self._config
         catalogue = None
         watch = None
+        mirror = None
         if config.provider:
             settings = config.database or {}
             watch = database.Watch(lambda: database.connect(settings), self._database_changed)
-            if not config.catalogue.exists():
-                self._log.write("critical", "server", f"{config.catalogue} is missing: run setup_irods.py")
-                return 1
             self._log.write("info", "server", "waiting for the catalog database")
             if not watch.wait(self._asked_to_stop):
                 return 0
             watch.start()
-            catalogue = Catalogue(config.catalogue, watch.available)
+            mirror = Mirror(
+                config.catalogue,
+                lambda: database.connect(settings, autocommit=False),
+                lambda text: self._log.write("error", "database", text),
+            )
+            try:
+                self._open_catalogue(mirror)
+            except database.DatabaseError as error:
+                self._log.write("critical", "server", str(error))
+                return 1
+            mirror.start()
+            catalogue = Catalogue(config.catalogue, partial(_all_available, watch, mirror))
         try:
             server = Server(config, catalogue, self._log, ("0.0.0.0", config.port))  # noqa: S104 - as upstream's
         except OSError as error:
@@ -112,10 +132,26 @@ class Daemon:
         notify("STOPPING=1")
         graceful = signal.SIGQUIT in self._signals
         server.stop(self._grace() if graceful else 0.0)
+        if mirror is not None:
+            mirror.stop()
         if watch is not None:
             watch.stop()
         self._log.write("info", "server", "Server shutdown complete.")
         return 0
+
+    def _open_catalogue(self, mirror: Mirror) -> None:
+        """Make file and database agree. Raises `DatabaseError`, also for an old catalogue."""
+        if mirror.settle():
+            self._log.write(
+                "notice", "database", "the catalogue was read from the database, which has another"
+            )
+        with contextlib.closing(sqlite3.connect(self._config.catalogue)) as connection:
+            version = schema.version(connection)
+        if version != CATALOGUE_SCHEMA:
+            raise database.DatabaseError(
+                f"the catalogue has schema {version}, this server needs {CATALOGUE_SCHEMA}: "
+                "run upgrade_irods.py"
+            )
 
     def _grace(self) -> float:
         document = json.loads(self._layout.server_config.read_text())

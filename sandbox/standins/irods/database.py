@@ -1,7 +1,7 @@
-"""The zone's PostgreSQL: the stand-in keeps its catalogue elsewhere, but needs this database as iRODS does.
+"""The zone's PostgreSQL: how to reach it, and whether it can be reached.
 
-Setup makes a few of iRODS's tables in it, so that whoever looks can tell which zone it belongs to and which
-catalogue file; the running provider refuses catalogue operations while it cannot be reached.
+The stand-in works on a file of its own and keeps a copy in this database (`mirror`), but needs it as iRODS
+does: the running provider refuses catalogue operations while it cannot be reached.
 """
 
 import threading
@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .catalogue import timestamp
 from .errors import Code, IrodsError
 
 DATA_SOURCE = "iRODS Catalog"
@@ -17,14 +16,6 @@ _LOGIN_TIMEOUT = 5
 _INTERVAL = 0.5
 # A host that is cut off does not refuse, it keeps silent: after this many seconds silence counts as refusal.
 _SILENCE = 15.0
-
-_TABLES = (
-    "create table if not exists r_zone_main (zone_id bigint not null, zone_name varchar(250) not null,"
-    " zone_type_name varchar(250) not null, zone_conn_string varchar(1000), r_comment varchar(1000),"
-    " create_ts varchar(32), modify_ts varchar(32))",
-    "create table if not exists r_grid_configuration (namespace varchar(2700), option_name varchar(2700),"
-    " option_value varchar(2700))",
-)
 
 
 class DatabaseError(Exception):
@@ -56,7 +47,7 @@ def connection_string(settings: dict[str, Any], data_sources: dict[str, str]) ->
     return ";".join(f"{key}={value}" for key, value in parts.items())
 
 
-def connect(settings: dict[str, Any]) -> Any:  # noqa: ANN401 - pyodbc has no types
+def connect(settings: dict[str, Any], *, autocommit: bool = True) -> Any:  # noqa: ANN401 - pyodbc has no types
     """Return a connection to the database. Raises `DatabaseError`."""
     try:
         import pyodbc  # type: ignore[import-not-found,unused-ignore]
@@ -66,43 +57,11 @@ def connect(settings: dict[str, Any]) -> Any:  # noqa: ANN401 - pyodbc has no ty
         ) from error
     try:
         text = connection_string(settings, pyodbc.dataSources())
-        return pyodbc.connect(text, timeout=_LOGIN_TIMEOUT, autocommit=True)
+        return pyodbc.connect(text, timeout=_LOGIN_TIMEOUT, autocommit=autocommit)
     except pyodbc.Error as error:
         reason = str(error.args[-1]).replace(settings["password"], "***")
         where = f"{settings['name']} on {settings['host']}:{settings['port']} as {settings['username']}"
         raise DatabaseError(f"cannot connect to the catalog database {where}: {reason}") from error
-
-
-def prepare(connection: Any, zone: str, new_id: str) -> str:  # noqa: ANN401 - pyodbc has no types
-    """Make the tables that are missing and return the id of the catalogue that the database belongs to.
-
-    A database that belongs to none yet gets `new_id`. Nothing that is there is changed. Raises
-    `DatabaseError`.
-    """
-    import pyodbc
-
-    try:
-        cursor = connection.cursor()
-        for statement in _TABLES:
-            cursor.execute(statement)
-        now = timestamp()
-        cursor.execute(
-            "insert into r_zone_main select 10000, ?, 'local', '', '', ?, ?"
-            " where not exists (select 1 from r_zone_main)",
-            zone, now, now,
-        )  # fmt: skip
-        cursor.execute(
-            "insert into r_grid_configuration select 'standin', 'catalogue_id', ?"
-            " where not exists (select 1 from r_grid_configuration where namespace = 'standin')",
-            new_id,
-        )
-        row = cursor.execute(
-            "select option_value from r_grid_configuration where namespace = 'standin'"
-            " and option_name = 'catalogue_id'"
-        ).fetchone()
-        return str(row[0])
-    except pyodbc.Error as error:
-        raise DatabaseError(f"the catalog database refuses setup: {error.args[-1]}") from error
 
 
 class Watch:

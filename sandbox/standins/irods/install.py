@@ -54,6 +54,16 @@ class Layout:
         return self.home / "standin/catalogue.db"
 
     @property
+    def version(self) -> Path:
+        """Which version was set up or upgraded to last."""
+        return self.home / "version.json"
+
+    @property
+    def shipped_version(self) -> Path:
+        """Which version the installed packages are of."""
+        return self.home / "version.json.dist"
+
+    @property
     def schema(self) -> Path:
         """The schema of the server's configuration."""
         return self.home / "configuration_schemas/v5/server_config.json"

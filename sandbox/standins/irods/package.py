@@ -4,6 +4,7 @@ The same source gives the same bytes. Everything about the packages says that th
 """
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +12,10 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-VERSION = "5.0.2-0~bookworm"
+from .release import CATALOGUE_SCHEMA, VERSION
+
+#: Versions of iRODS that are packaged, with the version of the catalogue's tables that each has.
+RELEASES = {(5, 0, 1): CATALOGUE_SCHEMA - 1, VERSION: CATALOGUE_SCHEMA}
 MAINTAINER = "BioImage Cloud sandbox <root@localhost>"
 HOMEPAGE = "https://irods.org"
 
@@ -66,6 +70,7 @@ class Package:
     name: str
     summary: str
     depends: str
+    version: str
     files: dict[str, str] = field(default_factory=dict)
     executables: frozenset[str] = frozenset()
     scripts: dict[str, str] = field(default_factory=dict)
@@ -74,7 +79,7 @@ class Package:
     def control(self) -> str:
         """The package's control file."""
         return (
-            f"Package: {self.name}\nVersion: {VERSION}\nArchitecture: all\n"
+            f"Package: {self.name}\nVersion: {self.version}\nArchitecture: all\n"
             "Section: misc\nPriority: optional\n"
             f"Maintainer: {MAINTAINER}\nHomepage: {HOMEPAGE}\nDepends: {self.depends}\n"
             f"Description: STAND-IN, not iRODS: {self.summary}\n"
@@ -85,40 +90,58 @@ class Package:
         )
 
 
-def packages() -> list[Package]:
-    """Return the packages with their contents."""
+def packages(release: tuple[int, ...], catalogue_schema: int) -> list[Package]:
+    """Return the packages of a release with their contents."""
+    number = ".".join(map(str, release))
+    version = f"{number}-0~bookworm"
     modules = {
         f"{_LIBRARY}/{_MODULE}/{path.name}": path.read_text()
         for path in sorted(_SOURCE.glob("*.py"))
         if path.name not in _LEFT_OUT
     }
+    modules[f"{_LIBRARY}/{_MODULE}/release.py"] = (
+        f"VERSION = {release}\nCATALOGUE_SCHEMA = {catalogue_schema}\n"
+    )
     templates = {
         f"var/lib/irods/packaging/{path.name}": path.read_text()
         for path in sorted((_SOURCE / "files").glob("*.template"))
     }
     daemon, setup = "usr/sbin/irodsServer", "var/lib/irods/scripts/setup_irods.py"
+    upgrade = "var/lib/irods/scripts/upgrade_irods.py"
     commands = {
-        daemon: _COMMAND.format(library=_LIBRARY, module=_MODULE, name="daemon"),
-        setup: _COMMAND.format(library=_LIBRARY, module=_MODULE, name="setup"),
+        path: _COMMAND.format(library=_LIBRARY, module=_MODULE, name=name)
+        for path, name in ((daemon, "daemon"), (setup, "setup"), (upgrade, "upgrade"))
+    }
+    shipped = {
+        "schema_name": "version",
+        "schema_version": "v5",
+        "irods_version": number,
+        "catalog_schema_version": catalogue_schema,
+        "commit_id": "0" * 40,
     }
     schema = (_SOURCE / "files" / "server_config.schema.json").read_text()
     return [
-        Package("irods-runtime", "shared files of the server", "python3 (>= 3.11)"),
+        Package("irods-runtime", "shared files of the server", "python3 (>= 3.11)", version),
         Package(
             "irods-server",
             "server",
-            f"irods-runtime (= {VERSION}), python3 (>= 3.11), python3-jsonschema, passwd",
+            f"irods-runtime (= {version}), python3 (>= 3.11), python3-jsonschema, passwd",
+            version,
             modules
             | templates
             | commands
-            | {"var/lib/irods/configuration_schemas/v5/server_config.json": schema},
+            | {
+                "var/lib/irods/configuration_schemas/v5/server_config.json": schema,
+                "var/lib/irods/version.json.dist": json.dumps(shipped, indent=4) + "\n",
+            },
             frozenset(commands),
             {"postinst": _POSTINST, "prerm": _PRERM},
         ),
         Package(
             "irods-database-plugin-postgres",
             "watch of the catalog database",
-            f"irods-server (= {VERSION}), python3-pyodbc, odbc-postgresql, unixodbc",
+            f"irods-server (= {version}), python3-pyodbc, odbc-postgresql, unixodbc",
+            version,
         ),
     ]
 
@@ -131,7 +154,7 @@ def _write(path: Path, content: str, mode: int) -> None:
 
 def _build(package: Package, destination: Path) -> Path:
     """Build one package in the destination, replacing one of the same name at once."""
-    target = destination / f"{package.name}_{VERSION}_all.deb"
+    target = destination / f"{package.name}_{package.version}_all.deb"
     with tempfile.TemporaryDirectory() as scratch:
         tree = Path(scratch) / "tree"
         for name, content in package.files.items():
@@ -156,9 +179,13 @@ def _build(package: Package, destination: Path) -> Path:
 
 
 def build(destination: Path) -> list[Path]:
-    """Build all packages into a directory and return their paths. Needs `dpkg-deb`."""
+    """Build the packages of all releases into a directory and return their paths. Needs `dpkg-deb`."""
     destination.mkdir(parents=True, exist_ok=True)
-    return [_build(package, destination) for package in packages()]
+    return [
+        _build(package, destination)
+        for release, catalogue_schema in RELEASES.items()
+        for package in packages(release, catalogue_schema)
+    ]
 
 
 def main() -> None:

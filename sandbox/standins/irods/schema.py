@@ -6,7 +6,7 @@ Times are eleven-digit seconds since 1970 as text, as iRODS stores them.
 
 import sqlite3
 
-SCHEMA_VERSION = 1
+from .release import CATALOGUE_SCHEMA
 
 ACCESS_TYPES = {
     "null": 1000,
@@ -83,13 +83,64 @@ create table r_quota_usage (user_id integer, resc_id integer, quota_usage intege
     key (user_id, resc_id));
 create table r_rule_exec (rule_exec_id integer primary key, rule_name text, rei_file_path text, user_name
     text, exe_address text, exe_time text, exe_frequency text, priority text, estimated_exe_time text,
-    notification_addr text, last_exe_time text, exe_status text, exe_context text, lock_host text,
-    lock_host_pid text, lock_ts text);
+    notification_addr text, last_exe_time text, exe_status text, exe_context text);
 create table r_ticket_main (ticket_id integer primary key, ticket_string text, ticket_type text, user_id
     integer, object_id integer, object_type text, uses_limit integer, uses_count integer, ticket_expiry_ts
     text, restrictions text, create_ts text, modify_ts text, write_file_count integer, write_file_limit
     integer, write_byte_count integer, write_byte_limit integer);
 """
+
+#: The version of the tables above.
+_FIRST_VERSION = 11
+#: What brings them to each further version, as upstream does.
+_MIGRATIONS = {
+    12: """
+        alter table r_rule_exec add column lock_host text default '';
+        alter table r_rule_exec add column lock_host_pid text default '';
+        alter table r_rule_exec add column lock_ts text default '';
+        insert into r_grid_configuration values
+            ('access_time', 'queue_name_prefix', 'irods_access_time_queue_');
+        insert into r_grid_configuration values ('access_time', 'queue_size', '20000');
+        insert into r_grid_configuration values ('access_time', 'batch_size', '20000');
+        insert into r_grid_configuration values ('access_time', 'resolution_in_seconds', '86400')
+    """,
+}
+
+
+def _run(connection: sqlite3.Connection, statements: str) -> None:
+    """Run statements in the caller's transaction, which `executescript` would end."""
+    for statement in statements.split(";"):
+        if statement.strip():
+            connection.execute(statement)
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """Return the version of a catalogue's tables; 0 for one of a stand-in from before there were versions."""
+    row = connection.execute(
+        "select option_value from r_grid_configuration"
+        " where namespace = 'database' and option_name = 'schema_version'"
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def migrate(connection: sqlite3.Connection, wanted: int) -> None:
+    """Bring the tables up to a version, one after the other, in the caller's transaction."""
+    for number in range(version(connection) + 1, wanted + 1):
+        _run(connection, _MIGRATIONS[number])
+        connection.execute(
+            "update r_grid_configuration set option_value = ?"
+            " where namespace = 'database' and option_name = 'schema_version'",
+            (str(number),),
+        )
+
+
+def make_tables(connection: sqlite3.Connection, wanted: int = CATALOGUE_SCHEMA) -> None:
+    """Make the empty tables of a version, in the caller's transaction."""
+    _run(connection, TABLES)
+    connection.execute(
+        "insert into r_grid_configuration values ('database', 'schema_version', ?)", (str(_FIRST_VERSION),)
+    )
+    migrate(connection, wanted)
 
 
 def create(connection: sqlite3.Connection, zone: str, admin: str, password: str, now: str) -> None:
@@ -98,9 +149,7 @@ def create(connection: sqlite3.Connection, zone: str, admin: str, password: str,
     Must run in a transaction of the caller's. The administrator's password is stored as given: the catalogue
     file is readable by the service account alone.
     """
-    for statement in TABLES.split(";"):
-        if statement.strip():
-            connection.execute(statement)
+    make_tables(connection)
     ids = iter(range(10000, 10100))
     zone_id, public, rods = next(ids), next(ids), next(ids)
     connection.execute(
@@ -152,6 +201,3 @@ def create(connection: sqlite3.Connection, zone: str, admin: str, password: str,
         (next(ids), zone, now, now),
     )
     connection.execute("insert into r_objectid values (?)", (next(ids) - 1,))
-    connection.execute(
-        "insert into r_grid_configuration values ('standin', 'schema_version', ?)", (str(SCHEMA_VERSION),)
-    )

@@ -12,7 +12,6 @@ import os
 import pwd
 import shutil
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -26,11 +25,12 @@ from typing import Any
 from . import config as configuration
 from . import database, handshake, passwords, resources
 from .catalogue import Catalogue
-from .config import VERSION, ConfigError, ServerConfig
+from .config import ConfigError, ServerConfig
 from .errors import Code, IrodsError
 from .handshake import AUTHENTICATION_API, NEGOTIATE, PEER_OPTION, Startup, request_json
 from .install import Layout, validate
 from .log import Log
+from .mirror import Mirror, set_aside
 from .server import Server
 from .wire import Channel, Message, element, leaf
 
@@ -60,7 +60,7 @@ def read_input(path: Path) -> dict[str, Any]:
     return found
 
 
-def _commit(path: Path, content: str, mode: int) -> None:
+def commit(path: Path, content: str, mode: int) -> None:
     """Write a file so that it is either the old one or the new one."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
@@ -98,52 +98,31 @@ def _service_account(layout: Layout, user: str, group: str) -> None:
 
 
 def _set_up_catalogue(layout: Layout, document: dict[str, Any], config: ServerConfig) -> None:
-    """Make the zone's catalogue, unless the database says that there is one already."""
-    try:
-        connection = database.connect(config.database or {})
-        wanted = database.prepare(connection, config.zone, uuid.uuid4().hex)
-        connection.close()
-    except database.DatabaseError as error:
-        raise SetupError(str(error)) from error
-    layout.catalogue.parent.mkdir(mode=0o700, exist_ok=True)
-    present = _catalogue_id(layout.catalogue)
-    if present is not None and present != wanted:
-        # It belongs to another database, or to one that was made anew: keep it, out of the way.
-        for suffix in ("", "-wal", "-shm"):
-            path = Path(f"{layout.catalogue}{suffix}")
-            if path.exists():
-                path.rename(f"{layout.catalogue}.of-{present}{suffix}")
+    """Make the zone's catalogue, unless the database holds one already."""
+    settings = config.database or {}
+    mirror = Mirror(layout.catalogue, lambda: database.connect(settings, autocommit=False))
     catalogue = Catalogue(layout.catalogue)
     try:
-        created = catalogue.create(config.zone, config.zone_user, document["admin_password"])
-    except ValueError as error:
+        if mirror.catalogue_id() is None:
+            # A file that is there belongs to another database, or to one that was made anew.
+            set_aside(layout.catalogue, "of-another-database")
+        else:
+            mirror.settle()
+        if catalogue.create(config.zone, config.zone_user, document["admin_password"]):
+            vault = document.get("default_resource_directory", str(layout.home / "Vault"))
+            with catalogue.write() as tx:
+                tx.execute(
+                    "insert into r_grid_configuration values ('standin', 'catalogue_id', ?)",
+                    (uuid.uuid4().hex,),
+                )
+                request = (document["default_resource_name"], "unixfilesystem", f"{config.host}:{vault}", "")
+                resources.create(tx, config.zone, request)
+        mirror.copy()
+    except (database.DatabaseError, ValueError) as error:
         raise SetupError(str(error)) from error
-    if created:
-        vault = document.get("default_resource_directory", str(layout.home / "Vault"))
-        with catalogue.write() as tx:
-            tx.execute(
-                "insert or replace into r_grid_configuration values ('standin', 'catalogue_id', ?)", (wanted,)
-            )
-            location = f"{config.host}:{vault}"
-            request = (document["default_resource_name"], "unixfilesystem", location, "")
-            resources.create(tx, config.zone, request)
-    catalogue.close_thread()
-
-
-def _catalogue_id(path: Path) -> str | None:
-    """Return the id in a catalogue file; None when there is no file, or one whose making was interrupted."""
-    if not path.exists():
-        return None
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    try:
-        row = connection.execute(
-            "select option_value from r_grid_configuration where option_name = 'catalogue_id'"
-        ).fetchone()
-    except sqlite3.OperationalError:
-        return None
     finally:
-        connection.close()
-    return None if row is None else str(row[0])
+        mirror.close()
+        catalogue.close_thread()
 
 
 @contextmanager
@@ -215,20 +194,18 @@ def set_up(layout: Layout, document: dict[str, Any]) -> None:
     if os.geteuid() == 0:
         _service_account(layout, account["service_account_user_name"], account["service_account_group_name"])
     server_config = document["server_config"]
-    _commit(layout.server_config, json.dumps(server_config, indent=4) + "\n", 0o600)
-    _commit(layout.environment, json.dumps(document["service_account_environment"], indent=4) + "\n", 0o600)
+    commit(layout.server_config, json.dumps(server_config, indent=4) + "\n", 0o600)
+    commit(layout.environment, json.dumps(document["service_account_environment"], indent=4) + "\n", 0o600)
     now = int(time.time())
-    _commit(
+    commit(
         layout.authentication_file,
         passwords.encode_irodsa(document["admin_password"], os.geteuid(), now),
         0o600,
     )
     os.utime(layout.authentication_file, (now, now))
-    version = {
-        "irods_version": ".".join(map(str, VERSION)),
-        "installation_time": time.strftime("%Y-%m-%dT%H:%M:%S"),
-    }
-    _commit(layout.home / "version.json", json.dumps(version, indent=4) + "\n", 0o644)
+    version = json.loads(layout.shipped_version.read_text())
+    version["installation_time"] = time.strftime("%Y-%m-%dT%H:%M:%S")
+    commit(layout.version, json.dumps(version, indent=4) + "\n", 0o644)
     faults = validate(server_config, layout)
     if faults:
         raise ConfigError("\n".join(f"server_config: {fault}" for fault in faults))
@@ -250,7 +227,7 @@ def set_up(layout: Layout, document: dict[str, Any]) -> None:
             _make_resource(channel, config, name, vault)
         channel.write(Message("RODS_DISCONNECT"))
         handshake.close(channel)
-    _commit(core, core.read_text().replace("demoResc", name), 0o644)
+    commit(core, core.read_text().replace("demoResc", name), 0o644)
 
 
 def main(layout: Layout | None = None) -> int:

@@ -180,8 +180,8 @@ def test_setup_needs_a_complete_input(tmp_path):
 
 def test_files_with_secrets_are_replaced_at_once_and_private(tmp_path):
     path = tmp_path / "secrets" / "file"
-    setup._commit(path, "one", 0o600)
-    setup._commit(path, "two", 0o600)
+    setup.commit(path, "one", 0o600)
+    setup.commit(path, "two", 0o600)
     assert path.read_text() == "two"
     assert oct(path.stat().st_mode & 0o777) == "0o600"
     assert [entry.name for entry in path.parent.iterdir()] == ["file"]

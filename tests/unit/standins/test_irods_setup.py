@@ -1,4 +1,4 @@
-"""Setup of the packaged iRODS stand-in, without root and with a database that only keeps an id."""
+"""Setup of the packaged iRODS stand-in, without root and with SQLite for the zone's PostgreSQL."""
 
 import contextlib
 import json
@@ -20,28 +20,6 @@ SETTINGS = {
     "username": "irods",
     "password": "of the database",
 }
-
-
-class Postgres:
-    """Remembers, as the real database does, which catalogue it belongs to."""
-
-    catalogue_id = None
-
-    def close(self):
-        pass
-
-
-@pytest.fixture
-def postgres(monkeypatch):
-    made = Postgres()
-
-    def prepare(connection, _zone, new_id):
-        connection.catalogue_id = connection.catalogue_id or new_id
-        return connection.catalogue_id
-
-    monkeypatch.setattr(database, "connect", lambda _settings: made)
-    monkeypatch.setattr(database, "prepare", prepare)
-    return made
 
 
 @pytest.fixture(autouse=True)
@@ -95,14 +73,13 @@ def test_provider_is_set_up_and_may_be_again(layout, postgres):
 
 def test_new_database_gets_a_new_catalogue_and_the_old_one_is_kept(layout, postgres):
     setup.set_up(layout, document(layout, "provider", free_port()))
-    first = postgres.catalogue_id
     catalogue = Catalogue(layout.catalogue)
     with catalogue.write() as tx:
         tx.execute("update r_user_main set r_comment = 'old' where user_name = 'rods'")
     catalogue.close_thread()
-    postgres.catalogue_id = None
+    postgres.unlink()
     setup.set_up(layout, document(layout, "provider", free_port()))
-    kept = Catalogue(layout.catalogue.with_name(f"{layout.catalogue.name}.of-{first}"))
+    kept = Catalogue(layout.catalogue.with_name(f"{layout.catalogue.name}.of-another-database"))
     for found, comment in ((Catalogue(layout.catalogue), ""), (kept, "old")):
         with found.read() as tx:
             assert tx.value("select r_comment from r_user_main where user_name = 'rods'") == comment
@@ -110,7 +87,7 @@ def test_new_database_gets_a_new_catalogue_and_the_old_one_is_kept(layout, postg
 
 
 def test_unreachable_database_is_one_message_after_the_account_and_configuration(layout, monkeypatch):
-    def refuse(_settings):
+    def refuse(_settings, **_options):
         raise database.DatabaseError("cannot connect to the catalog database ICAT on db.test:5432 as irods")
 
     monkeypatch.setattr(database, "connect", refuse)
