@@ -1,7 +1,10 @@
 """Which errors of a server pass by themselves, and how they are told."""
 
 import ssl
+import time
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from irods.exception import CAT_INVALID_AUTHENTICATION, CAT_SQL_ERR, NetworkException
@@ -64,12 +67,15 @@ def test_an_error_is_one_line(error: Exception, text: str) -> None:
 
 def test_what_is_transient_is_tried_again_and_what_is_not_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     class Session:
+        def __init__(self, _server: object) -> None:
+            self.pool = SimpleNamespace(get_connection=nullcontext)
+
         def cleanup(self) -> None:
             closed.append(self)
 
     closed: list[Session] = []
     client = Client(SERVER, connections=1)
-    monkeypatch.setattr(client, "_connected", Session)
+    monkeypatch.setattr("controlplane.systems.irods.client.open_session", Session)
     errors: list[Exception] = [CAT_SQL_ERR("x"), NetworkException("gone")]
 
     def work(session: object) -> str:
@@ -87,3 +93,16 @@ def test_what_is_transient_is_tried_again_and_what_is_not_is_not(monkeypatch: py
     with pytest.raises(IrodsError, match="CAT_SQL_ERR"):
         client.call(work)
     client.close()
+
+
+def test_an_old_session_is_replaced_where_a_younger_one_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "controlplane.systems.irods.client.open_session",
+        lambda _server: SimpleNamespace(
+            pool=SimpleNamespace(get_connection=nullcontext), cleanup=lambda: None
+        ),
+    )
+    client = Client(SERVER, connections=1)
+    first = client.call(lambda session: session)
+    assert client.call(lambda session: session) is first
+    assert client.call(lambda session: session, since=time.monotonic()) is not first
