@@ -32,7 +32,7 @@ lint: venv ## Formats, types, and the lint rules of Python, YAML and Ansible
 	$(BIN)/ansible-lint --offline
 
 unit: venv ## Tests of pure code and of single modules
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest -n 2 --dist worksteal tests/unit
 
 contract: venv ## Tests of the clients against the stand-ins, or against real servers (see CONTRIBUTING.md)
 	$(BIN)/pytest tests/contract
