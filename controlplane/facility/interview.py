@@ -114,10 +114,10 @@ class _Interview:
         shown = ", ".join(f"{centre.id} ({centre.city})" for centre in centres.values())
         centre = suggest.data_centre(platform, self._said("city"))
         self._field("data_centre", f"Data centre that keeps its data: {shown}", centre, tuple(centres))
-        zone = suggest.zone(platform, self._said("data_centre"))
-        self._field(
-            "zone", f"iRODS zone of its data: {', '.join(platform.zones)}", zone, tuple(platform.zones)
-        )
+        # The zone that follows from the data centre stays unwritten, so that the file fits every layout.
+        if self.options.zone is not None or suggest.zone(platform, self._said("data_centre")) is None:
+            zones = tuple(platform.zones)
+            self._field("zone", f"iRODS zone of its data: {', '.join(zones)}", None, zones)
         identifier = suggest.identifier(self._said("city"), self._said("title"), taken=platform.facilities)
         self._field("id", "Identifier; groups and collections carry it, it cannot be changed", identifier)
         if self.missing:
@@ -267,8 +267,9 @@ class _Interview:
             self._optional("buffer_address", "Its IPv4 address", take_address, address)
 
     def _vault(self) -> suggest.Vault:
-        zone = self.platform.zones[self._said("zone")]
-        return suggest.vault(self.platform, zone, self._said("data_centre"), self._said("id"))
+        centre = self._said("data_centre")
+        name = self._said("zone") if "zone" in self.data else suggest.zone(self.platform, centre)
+        return suggest.vault(self.platform, self.platform.zones[name or ""], centre, self._said("id"))
 
     def _storage_resource(self, text: str) -> None:
         name, _, rest = text.partition(",")

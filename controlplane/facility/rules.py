@@ -31,7 +31,7 @@ def check_field(kind: Any, field: str, value: Data) -> None:  # noqa: ANN401
     Raises BadInputError with what is wrong.
     """
     info = fields_of(kind)[field]
-    _check(Annotated[(info.annotation, *info.metadata)], value)
+    _check(Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation, value)
 
 
 def entry(kind: Any, text: str, names: Sequence[str]) -> dict[str, Data]:  # noqa: ANN401

@@ -45,9 +45,10 @@ def data_centre(platform: Platform, city: str) -> str | None:
 
 
 def zone(platform: Platform, data_centre: str) -> str | None:
-    """The zone whose catalog provider stands in the data centre, or the only one."""
+    """The zone whose catalog provider stands in the data centre, or the only one; None if neither tells."""
     home = [name for name, zone in platform.zones.items() if data_centre in _places(platform, zone)[:1]]
-    return next(iter(home or platform.zones)) if home or len(platform.zones) == 1 else None
+    zones = list(platform.zones) if len(platform.zones) == 1 else home
+    return zones[0] if len(zones) == 1 else None
 
 
 def _places(platform: Platform, zone: Zone) -> list[str]:

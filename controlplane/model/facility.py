@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
-from controlplane.model.types import Access, ParentContext, ResourceType, Role
+from controlplane.model.types import Access, ParentContext, ResourceStatus, ResourceType, Role
 
 _NO_LIMITS: Mapping[str, int] = MappingProxyType({})
 
@@ -85,6 +85,9 @@ class StorageResource:
     """How many bytes fit in; None where the inventory does not say."""
     parent_context: ParentContext | None = None
     """What it is to a parent of kind `compound`."""
+    status: ResourceStatus = "up"
+    credentials: str | None = None
+    """The name of the secrets by which its host enters the bucket; None where there is no bucket."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,14 @@ class HpcMount:
 
     host: str
     path: str
+    access: Access
+
+
+@dataclass(frozen=True)
+class ZoneAccess:
+    """Another zone from which a facility's people reach its data."""
+
+    zone: str
     access: Access
 
 
@@ -140,6 +151,7 @@ class Facility:
     """None where nothing limits it."""
     instruments: tuple[Instrument, ...] = ()
     hpc_mounts: tuple[HpcMount, ...] = ()
+    access_from: tuple[ZoneAccess, ...] = ()
     omero_host: str | None = None
     """Name of the host of the OMERO server that shows its teams' images."""
 

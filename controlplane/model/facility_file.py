@@ -111,6 +111,15 @@ class HpcMountEntry(FileModel):
     """Whether the cluster may write."""
 
 
+class AccessFromEntry(FileModel):
+    """A data centre from whose zone the facility's people reach its data too."""
+
+    data_centre: Identifier
+    """The data centre, one of the platform's and not the facility's own."""
+    access: Access = "read"
+    """Whether those who may write may do so from there too."""
+
+
 class OmeroEntry(FileModel):
     """Where the images of a facility's teams are shown."""
 
@@ -156,8 +165,9 @@ class FacilityFile(FileModel):
     """The city it stands in."""
     data_centre: Identifier
     """The data centre that keeps its data, one of the platform's."""
-    zone: ZoneName
-    """The iRODS zone that catalogues its data, one of the platform's."""
+    zone: ZoneName | None = None
+    """The iRODS zone that catalogues its data, one of the platform's; where it is not given, the zone whose
+    catalog provider stands in the facility's data centre, or the only zone."""
     quota: QuotaEntry | None = None
     """How much data the facility may keep, all its teams together."""
     referents: tuple[PersonEntry, ...] = ()
@@ -168,6 +178,10 @@ class FacilityFile(FileModel):
     """The facility's instruments."""
     hpc_mounts: tuple[HpcMountEntry, ...] = ()
     """Where clusters mount the facility's data."""
+    access_from: tuple[AccessFromEntry, ...] = ()
+    """The other data centres from which its people reach its data, such as where the cluster is that they
+    compute on: they get accounts in that data centre's zone, which are remote users in the facility's own.
+    Where both data centres are one zone, nothing is needed."""
     omero: OmeroEntry | None = None
     """Where the images of its teams are shown."""
     storage_resources: dict[StorageResourceName, StorageResourceEntry] = Field(default_factory=dict)

@@ -15,8 +15,10 @@ from controlplane.model.facility import (
     Quota,
     StorageResource,
     Team,
+    ZoneAccess,
 )
 from controlplane.model.facility_file import FacilityFile, PersonEntry, QuotaEntry, TeamEntry
+from controlplane.model.layout import Arrangement
 from controlplane.model.platform import (
     NO_RULES,
     WAIT_FOR_TRANSFERS,
@@ -38,13 +40,16 @@ from controlplane.model.platform_file import (
     PlatformFile,
     StorageResourceEntry,
     StoreEntry,
-    ZoneEntry,
     secret,
 )
 from controlplane.model.policy_files import LimitsFile, RolloutEntry, TierEntry
 from controlplane.model.rule_values import catalogue_text
+from controlplane.model.types import Access
 
 STATE_DIR_VARIABLE = "BIC_STATE_DIR"
+
+S3_AUTH_FILES = "/etc/irods/s3"
+"""Where the role irods_server puts the secrets of buckets on a server, a file for each."""
 
 Expand = Callable[[str], str]
 """Turns a file name of the inventory into a path."""
@@ -54,6 +59,7 @@ def link(root: Path, platform: PlatformFile, documents: Documents) -> Platform:
     """The platform that the files of the folder `root`, which agree with each other, describe."""
     state_dir = _state_dir(root, platform.name)
     facilities = [document.data for document in documents.facilities]
+    arrangement = Arrangement(platform)
     sandbox = platform.sandbox
 
     def expand(text: str) -> str:
@@ -68,10 +74,12 @@ def link(root: Path, platform: PlatformFile, documents: Documents) -> Platform:
         data_centres=MappingProxyType(
             {name: DataCentre(name, entry.title, entry.city) for name, entry in platform.data_centres.items()}
         ),
-        hosts=MappingProxyType({host.name: host for host in _hosts(platform, facilities)}),
-        zones=MappingProxyType({name: _zone(platform, name, expand) for name in platform.zones}),
+        hosts=MappingProxyType(
+            {host.name: host for host in _hosts(platform.domain, arrangement, facilities)}
+        ),
+        zones=MappingProxyType({name: _zone(arrangement, name, expand) for name in arrangement.zones}),
         facilities=MappingProxyType(
-            {facility.id: facility for facility in _facilities(facilities, documents.policies)}
+            {facility.id: facility for facility in _facilities(facilities, arrangement, documents.policies)}
         ),
         root=root,
         state_dir=state_dir,
@@ -79,7 +87,7 @@ def link(root: Path, platform: PlatformFile, documents: Documents) -> Platform:
         identity=_identity(platform.identity, expand) if platform.identity else None,
         store=_store(platform, platform.store, expand) if platform.store else None,
         retention=_retention(documents.policies),
-        rules=_rules(documents.policies, tuple(platform.zones)),
+        rules=_rules(documents.policies, arrangement),
     )
 
 
@@ -95,25 +103,31 @@ def _state_dir(root: Path, name: str) -> Path:
     return base / ".state" / name
 
 
-def _hosts(platform: PlatformFile, facilities: Iterable[FacilityFile]) -> Iterator[Host]:
-    for name, entry in platform.hosts.items():
-        yield Host(name, platform.domain, entry.address, entry.data_centre, entry.services)
+def _hosts(domain: str, arrangement: Arrangement, facilities: Iterable[FacilityFile]) -> Iterator[Host]:
+    for name, entry in arrangement.hosts.items():
+        yield Host(name, domain, entry.address, entry.data_centre, entry.services)
     for facility in facilities:
         if buffer := facility.buffer:
-            yield Host(
-                buffer.host, platform.domain, buffer.address, facility.data_centre, facility=facility.id
-            )
+            yield Host(buffer.host, domain, buffer.address, facility.data_centre, facility=facility.id)
 
 
-def _zone(platform: PlatformFile, name: str, expand: Expand) -> Zone:
-    entry: ZoneEntry = platform.zones[name]
-    ours = [
+def _zone(arrangement: Arrangement, name: str, expand: Expand) -> Zone:
+    entry = arrangement.zones[name]
+    domain = arrangement.written.domain
+    ours = []
+    for other in entry.federation:
+        provider, *others = (f"{server}.{domain}" for server in arrangement.servers(other))
+        ours.append(RemoteZone(other, provider, arrangement.zones[other].port, tuple(others)))
+    theirs = [
         RemoteZone(
-            other, f"{platform.zones[other].catalog_provider}.{platform.domain}", platform.zones[other].port
+            other,
+            remote.host,
+            remote.port,
+            remote.servers,
+            Path(expand(remote.ca_file)) if remote.ca_file else None,
         )
-        for other in entry.federation
+        for other, remote in entry.remote_zones.items()
     ]
-    theirs = [RemoteZone(other, remote.host, remote.port) for other, remote in entry.remote_zones.items()]
     return Zone(
         name=name,
         catalog_provider=entry.catalog_provider,
@@ -124,6 +138,7 @@ def _zone(platform: PlatformFile, name: str, expand: Expand) -> Zone:
         ca_file=Path(expand(entry.ca_file or "{state_dir}/pki/ca.crt")),
         remote_zones=(*ours, *theirs),
         storage_resources=tuple(_storage_resources(entry.storage_resources, name, "")),
+        parts=tuple(part for part in arrangement.written.zones if arrangement.zone_named(part) == name),
     )
 
 
@@ -153,14 +168,14 @@ def _retention(policies: Policies) -> tuple[RetentionRule, ...]:
     )
 
 
-def _rules(policies: Policies, zones: tuple[str, ...]) -> Rules:
+def _rules(policies: Policies, arrangement: Arrangement) -> Rules:
     if policies.rules is None:
         return NO_RULES
     entry = policies.rules.data
     uses = {
         name: RuleBaseUse(
             name,
-            use.zones or zones,
+            tuple(dict.fromkeys(map(arrangement.zone_named, use.zones or arrangement.zones))),
             MappingProxyType({key: catalogue_text(value) for key, value in use.parameters.items()}),
         )
         for name, use in entry.rule_bases.items()
@@ -186,13 +201,40 @@ def _storage_resources(
             host=entry.host,
             vault=entry.vault,
             parent=entry.parent or parents.get(name),
-            context=entry.context,
+            context=_context(entry),
             capacity=entry.capacity,
             parent_context=entry.parent_context,
+            status=entry.status,
+            credentials=entry.s3.credentials if entry.s3 else None,
         )
 
 
-def _facilities(facilities: Iterable[FacilityFile], policies: Policies) -> Iterator[Facility]:
+def _context(entry: StorageResourceEntry) -> str:
+    """The context of a storage resource: what follows from its other keys, then its own.
+
+    The names are those of the storage resource plugins of iRODS 5.0.2.
+    """
+    parts: dict[str, object] = {}
+    if entry.minimum_free_space is not None:
+        parts["minimum_free_space_for_create_in_bytes"] = entry.minimum_free_space
+    if entry.s3:
+        parts |= {
+            "S3_DEFAULT_HOSTNAME": entry.s3.endpoint,
+            "S3_AUTH_FILE": f"{S3_AUTH_FILES}/{entry.s3.credentials}.keypair",
+            "S3_REGIONNAME": entry.s3.region,
+            "S3_PROTO": entry.s3.protocol,
+            "ARCHIVE_NAMING_POLICY": entry.s3.naming,
+            # An archive has its cache beside it; any other bucket is read and written by its host without
+            # one.
+            "HOST_MODE": "archive_attached" if entry.parent_context else "cacheless_attached",
+        }
+    derived = ";".join(f"{name}={value}" for name, value in parts.items())
+    return ";".join(filter(None, (derived, entry.context)))
+
+
+def _facilities(
+    facilities: Iterable[FacilityFile], arrangement: Arrangement, policies: Policies
+) -> Iterator[Facility]:
     people: dict[str, Person] = {}
 
     def person(entry: PersonEntry) -> Person:
@@ -204,16 +246,17 @@ def _facilities(facilities: Iterable[FacilityFile], policies: Policies) -> Itera
 
     for entry in facilities:
         tier = policies.tiers[entry.quota.tier] if entry.quota and entry.quota.tier else None
+        zone = arrangement.zone_of(entry) or ""
         yield Facility(
             id=entry.id,
             title=entry.title,
             institution=entry.institution,
             city=entry.city,
             data_centre=entry.data_centre,
-            zone=entry.zone,
+            zone=zone,
             referents=tuple(person(referent) for referent in entry.referents),
             buffer=entry.buffer.host if entry.buffer else None,
-            storage_resources=tuple(_storage_resources(entry.storage_resources, entry.zone, entry.id)),
+            storage_resources=tuple(_storage_resources(entry.storage_resources, zone, entry.id)),
             teams=tuple(_team(entry.id, team, tier, policies, person) for team in entry.teams),
             quota=Quota(tier.facility) if tier else _given_quota(entry.quota),
             instruments=tuple(
@@ -228,8 +271,19 @@ def _facilities(facilities: Iterable[FacilityFile], policies: Policies) -> Itera
                 for instrument in entry.instruments
             ),
             hpc_mounts=tuple(HpcMount(mount.host, mount.path, mount.access) for mount in entry.hpc_mounts),
+            access_from=tuple(_access_from(entry, zone, arrangement)),
             omero_host=entry.omero.host if entry.omero else None,
         )
+
+
+def _access_from(entry: FacilityFile, own: str, arrangement: Arrangement) -> Iterator[ZoneAccess]:
+    """The other zones from which a facility's data are reached; those of two data centres may be one."""
+    found: dict[str, Access] = {}
+    for visit in entry.access_from:
+        zone = arrangement.zone_in(visit.data_centre)
+        if zone and zone != own and found.get(zone) != "write":
+            found[zone] = visit.access
+    return (ZoneAccess(zone, access) for zone, access in found.items())
 
 
 def _team(

@@ -79,6 +79,10 @@ class RemoteZone:
     host: str
     """The fully qualified domain name of its catalog provider."""
     port: int
+    servers: tuple[str, ...] = ()
+    """The fully qualified domain names of its other servers."""
+    ca_file: Path | None = None
+    """The authority that its servers' certificates come from; None for the platform's own."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,8 @@ class Zone:
     """All zones it is federated with: those of this platform, then those of others."""
     storage_resources: tuple[StorageResource, ...] = ()
     """The storage resources that belong to no facility."""
+    parts: tuple[str, ...] = ()
+    """The zones of platform.yml that it is made of, in order; more than one where the layout joins them."""
 
     @property
     def servers(self) -> tuple[str, ...]:
@@ -207,6 +213,14 @@ class Platform:
     def zone_of(self, host: str) -> Zone | None:
         """The zone that a host runs a server of, or None."""
         return next((zone for zone in self.zones.values() if host in zone.servers), None)
+
+    def visitors_of(self, zone: str) -> Iterator[Facility]:
+        """The facilities of other zones whose people reach their data from this one."""
+        return (
+            facility
+            for facility in self.facilities.values()
+            if any(visit.zone == zone for visit in facility.access_from)
+        )
 
     def facilities_of(self, zone: str) -> Iterator[Facility]:
         """The facilities whose data a zone catalogues."""

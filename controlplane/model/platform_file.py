@@ -1,6 +1,7 @@
 """`platform.yml`, key by key: what is common to all facilities."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -17,12 +18,16 @@ from controlplane.model.types import (
     FleetName,
     HostName,
     Identifier,
+    Layout,
     Line,
     Network,
     ParentContext,
     Port,
     ResourceContext,
+    ResourceStatus,
     ResourceType,
+    S3Endpoint,
+    S3Region,
     Service,
     Size,
     StorageResourceName,
@@ -127,20 +132,50 @@ class RemoteZoneEntry(FileModel):
     host: DomainName
     """The fully qualified domain name of its catalog provider."""
     port: Port = 1247
-    """The TCP port of its catalog provider."""
+    """The TCP port of its servers."""
+    servers: tuple[DomainName, ...] = ()
+    """The fully qualified domain names of its other servers: a client's server connects to whichever holds
+    the data, and signs with the key of the federation only for servers that it knows."""
+    ca_file: FilePath | None = None
+    """The certificate authority that its servers' certificates come from, as a PEM file on the control host;
+    where it is not given, this platform's own."""
+
+
+class S3Entry(FileModel):
+    """Where an S3 bucket is and who we are there."""
+
+    endpoint: S3Endpoint
+    """Host of the S3 service, with its port where that is not the usual one."""
+    region: S3Region
+    """The region of the bucket, such as eu-west-3."""
+    credentials: Identifier
+    """The name of the access key and its secret among the secrets of the inventory
+    (`site_s3_credentials`)."""
+    protocol: Literal["HTTPS", "HTTP"] = "HTTPS"
+    """How the server speaks to the service."""
+    naming: Literal["consistent", "decoupled"] = "consistent"
+    """Whether objects in the bucket are renamed with the data objects of iRODS or keep their first names."""
 
 
 class StorageResourceEntry(FileModel):
-    """An iRODS storage resource: a folder on one of the zone's servers, or what coordinates others."""
+    """An iRODS storage resource: a folder on one of the zone's servers, a bucket, or what coordinates
+    others."""
 
     type: ResourceType = "unixfilesystem"
-    """`unixfilesystem` is a folder on a host; the other types coordinate their children."""
+    """`unixfilesystem` is a folder on a host and `s3` a bucket; the other types coordinate their children."""
     host: HostName | None = None
-    """The server that holds it, one of the zone's. Only for `unixfilesystem`."""
+    """The server that holds it or speaks to the bucket, one of the zone's. Not for types that coordinate."""
     vault: AbsolutePath | None = None
-    """The absolute path of its folder on that server. Only for `unixfilesystem`."""
+    """The absolute path of its folder on that server, or /bucket/prefix. Not for types that coordinate."""
     capacity: Size | None = None
-    """How much data fits in, such as 400 TiB: no quota may promise more. Only for `unixfilesystem`."""
+    """How much data fits in, such as 400 TiB: no quota may promise more. Not for types that coordinate."""
+    minimum_free_space: Size | None = None
+    """How much of the server's file system stays free: data objects that would leave less are refused. Only
+    for `unixfilesystem`."""
+    s3: S3Entry | None = None
+    """Where the bucket is. Only for `s3`."""
+    status: ResourceStatus = "up"
+    """Whether data are written to it and read from it. One that is `down` keeps what it holds."""
     parent: StorageResourceName | None = None
     """The storage resource of the same zone whose child it is; the parent's `children` may say so instead."""
     children: tuple[StorageResourceName, ...] = ()
@@ -152,27 +187,76 @@ class StorageResourceEntry(FileModel):
 
     @model_validator(mode="after")
     def _parts_of_its_type(self) -> "StorageResourceEntry":
-        if self.type == "unixfilesystem":
-            missing = [name for name in ("host", "vault") if getattr(self, name) is None]
+        given = [name for name in _OF_LEAVES if getattr(self, name) is not None]
+        if allowed := _LEAF_PARTS.get(self.type):
+            missing = [name for name in allowed.needed if name not in given]
             if missing:
                 raise PydanticCustomError(
                     "leaf",
-                    "a storage resource of type unixfilesystem needs {names}",
-                    {"names": " and ".join(map(repr, missing))},
+                    "a storage resource of type {kind} needs {names}",
+                    {"kind": self.type, "names": " and ".join(map(repr, missing))},
                 )
             if self.children:
                 raise PydanticCustomError(
                     "leaf",
-                    "a storage resource of type unixfilesystem has no 'children'; "
+                    "a storage resource of type {kind} has no 'children'; "
                     "give it a type that coordinates, such as replication",
+                    {"kind": self.type},
                 )
-        elif given := [name for name in ("host", "vault", "capacity") if getattr(self, name) is not None]:
+            if unfit := [name for name in given if name not in (*allowed.needed, *allowed.possible)]:
+                raise PydanticCustomError(
+                    "leaf",
+                    "a storage resource of type {kind} has no {names}",
+                    {"kind": self.type, "names": " or ".join(map(repr, unfit))},
+                )
+        elif given:
             raise PydanticCustomError(
                 "branch",
                 "a storage resource of type {kind} coordinates its children and has no {names}",
                 {"kind": self.type, "names": " or ".join(map(repr, given))},
             )
         return self
+
+    @model_validator(mode="after")
+    def _context_repeats_nothing(self) -> "StorageResourceEntry":
+        for part in filter(None, self.context.split(";")):
+            name = part.partition("=")[0]
+            if instead := _SAID_ELSEWHERE.get(name):
+                raise PydanticCustomError(
+                    "context",
+                    "the context of a storage resource does not hold {name}; write it as {instead}",
+                    {"name": name, "instead": repr(instead)},
+                )
+        return self
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The keys of a type of storage resource that holds data itself."""
+
+    needed: tuple[str, ...]
+    possible: tuple[str, ...]
+
+
+_LEAF_PARTS = {
+    "unixfilesystem": _Parts(("host", "vault"), ("capacity", "minimum_free_space")),
+    "s3": _Parts(("host", "vault", "s3"), ("capacity",)),
+}
+_OF_LEAVES = ("host", "vault", "s3", "capacity", "minimum_free_space")
+
+# Keys of contexts that follow from other parts of a storage resource. The secret key itself belongs into no
+# context: everybody who may list storage resources reads those.
+_SAID_ELSEWHERE = {
+    "minimum_free_space_for_create_in_bytes": "minimum_free_space",
+    "S3_DEFAULT_HOSTNAME": "s3.endpoint",
+    "S3_REGIONNAME": "s3.region",
+    "S3_PROTO": "s3.protocol",
+    "S3_AUTH_FILE": "s3.credentials",
+    "S3_ACCESS_KEY_ID": "s3.credentials",
+    "S3_SECRET_ACCESS_KEY": "s3.credentials",
+    "ARCHIVE_NAMING_POLICY": "s3.naming",
+    "HOST_MODE": "parent_context",
+}
 
 
 class ZoneEntry(FileModel):
@@ -190,7 +274,8 @@ class ZoneEntry(FileModel):
     """The certificate authority that the servers' certificates must come from, as a PEM file; where it is
     not given, `{state_dir}/pki/ca.crt`."""
     federation: tuple[ZoneName, ...] = ()
-    """The other zones of this platform that it is federated with; both sides name each other."""
+    """The other zones of this platform that it is federated with; both sides name each other. Where the
+    layout makes them one zone, there is nothing to federate."""
     remote_zones: dict[ZoneName, RemoteZoneEntry] = Field(default_factory=dict)
     """The zones of others that it is federated with, by name."""
     storage_resources: dict[StorageResourceName, StorageResourceEntry] = Field(default_factory=dict)
@@ -219,6 +304,12 @@ class PlatformFile(FileModel):
     """The data centres by identifier."""
     hosts: Annotated[dict[HostName, HostEntry], Field(min_length=1)]
     """The hosts by name; the facilities' buffer servers are in the facilities' files."""
+    layout: Layout | None = None
+    """How the data centres share the data. `federated`: each of `zones` is a zone of its own, with those of
+    its `federation` at its side. `one_zone`: all of `zones` are one, which has the name, catalog provider,
+    port and administrator of the first; the others' servers are its catalog consumers, and their storage
+    resources its own. Facilities' files are the same in both. Where it is not given, `zones` are what they
+    say."""
     zones: dict[ZoneName, ZoneEntry] = Field(default_factory=dict)
     """The iRODS zones by name."""
 

@@ -276,8 +276,27 @@ Role = Literal["contributor", "collaborator"]
 Access = Literal["read", "write"]
 """What a mount allows."""
 
-ResourceType = Literal["unixfilesystem", "replication", "random", "deferred", "passthru", "compound"]
-"""A storage resource's type: `unixfilesystem` is a folder on a server, the others coordinate children."""
+ResourceType = Literal["unixfilesystem", "s3", "replication", "random", "deferred", "passthru", "compound"]
+"""A storage resource's type: `unixfilesystem` is a folder on a server and `s3` a bucket, the others
+coordinate children."""
+
+ResourceStatus = Literal["up", "down"]
+"""Whether a storage resource takes part in reading and writing."""
+
+S3Endpoint = Annotated[
+    str,
+    Text(
+        rf"{_LABEL}(\.{_LABEL})*(:[1-9][0-9]{{0,4}})?",
+        "is not the host of an S3 service, such as s3.dc1.example or s3.dc1.example:9000",
+        longest=200,
+    ),
+]
+S3Region = Annotated[
+    str, Text(r"[a-z0-9]+(-[a-z0-9]+)*", "is not an S3 region, such as eu-west-3", longest=60)
+]
+
+Layout = Literal["one_zone", "federated"]
+"""How the data centres share the data: all of them in one zone, or each in a zone of its own."""
 
 ParentContext = Literal["cache", "archive"]
 """What a child of a compound storage resource is to it."""

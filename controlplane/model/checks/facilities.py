@@ -6,6 +6,7 @@ from typing import Any
 from controlplane.model.checks.paths import Folders
 from controlplane.model.checks.spots import Spot, at
 from controlplane.model.documents import Document, Documents, FacilityDocument, PlatformDocument
+from controlplane.model.layout import Arrangement
 from controlplane.model.problems import Problem
 
 
@@ -31,7 +32,11 @@ def _references(platform: PlatformDocument, facility: FacilityDocument) -> Itera
     yield from _reference(
         platform, at(facility, "data_centre"), "data centre", data.data_centre, known.data_centres
     )
-    yield from _reference(platform, at(facility, "zone"), "zone", data.zone, known.zones)
+    if data.zone is not None:
+        yield from _reference(platform, at(facility, "zone"), "zone", data.zone, known.zones)
+    elif data.data_centre in known.data_centres and platform.complete:
+        yield from _zone_follows(platform, facility)
+    yield from _access_from(platform, facility)
     for index, mount in enumerate(data.hpc_mounts):
         yield from _reference(
             platform, at(facility, "hpc_mounts", index, "host"), "host", mount.host, known.hosts
@@ -46,6 +51,49 @@ def _references(platform: PlatformDocument, facility: FacilityDocument) -> Itera
                 "members can come from Authentik only when platform.yml says where it is; add 'identity' "
                 "there, or write the members here as 'members'"
             )
+
+
+def _zone_follows(platform: PlatformDocument, facility: FacilityDocument) -> Iterator[Problem]:
+    """A facility that names no zone is in a data centre that tells which."""
+    zones, data_centre = platform.data.zones, facility.data.data_centre
+    if Arrangement(platform.data).zone_in(data_centre) is None:
+        yield at(facility, "data_centre").problem(
+            f"the data centre {data_centre!r} does not tell the zone: the catalog provider of none or of "
+            f"several stands there; add 'zone', one of {', '.join(sorted(zones))}"
+            if zones
+            else "platform.yml describes no zone yet, and a facility's data need one; add it there"
+        )
+
+
+def _access_from(platform: PlatformDocument, facility: FacilityDocument) -> Iterator[Problem]:
+    """Access from elsewhere goes through zones that are federated with the facility's, or the same."""
+    known, arrangement = platform.data, Arrangement(platform.data)
+    own = arrangement.zone_of(facility.data)
+    seen: set[str] = set()
+    for index, visit in enumerate(facility.data.access_from):
+        name, spot = visit.data_centre, at(facility, "access_from", index, "data_centre")
+        zone = arrangement.zone_in(name)
+        if name not in known.data_centres:
+            yield from _reference(platform, spot, "data centre", name, known.data_centres)
+        elif name in seen:
+            yield spot.problem(f"the data centre {name!r} is listed twice")
+        elif name == facility.data.data_centre:
+            yield spot.problem(
+                f"the data of {facility.data.id!r} are in the data centre {name!r} already; name another one"
+            )
+        elif not platform.complete or own is None or own not in arrangement.zones:
+            pass  # What is wrong there is told there.
+        elif zone is None:
+            yield spot.problem(
+                f"the data centre {name!r} has no zone from which people could reach the data: no catalog "
+                "provider, or several, stand there"
+            )
+        elif zone != own and zone not in arrangement.zones[own].federation:
+            yield spot.problem(
+                f"the zone {zone} of the data centre {name!r} is not federated with {own}, which holds the "
+                f"data of {facility.data.id!r}; name it under 'federation' of both"
+            )
+        seen.add(name)
 
 
 def _reference(

@@ -4,12 +4,10 @@ from collections.abc import Iterator
 
 from controlplane.model.checks.spots import Spot, at, key
 from controlplane.model.documents import Documents, PlatformDocument
-from controlplane.model.platform_file import ZoneEntry
+from controlplane.model.layout import CONSUMER, PROVIDER, Arrangement
+from controlplane.model.platform_file import RemoteZoneEntry, ZoneEntry
 from controlplane.model.problems import Problem
 from controlplane.model.source import Key
-
-PROVIDER = "irods_catalog_provider"
-CONSUMER = "irods_catalog_consumer"
 
 
 def check(documents: Documents) -> Iterator[Problem]:
@@ -20,6 +18,10 @@ def check(documents: Documents) -> Iterator[Problem]:
         yield from _store(platform)
         for name, zone in platform.data.zones.items():
             yield from _federation(platform, name, zone)
+        if platform.data.layout == "federated":
+            yield from _federated(platform)
+        elif Arrangement(platform.data).joined:
+            yield from _one_zone(platform)
 
 
 def _hosts(platform: PlatformDocument) -> Iterator[Problem]:
@@ -79,6 +81,46 @@ def _servers(platform: PlatformDocument) -> Iterator[Problem]:
             yield at(platform, "hosts", name, "services").problem(
                 f"the host {name!r} is an iRODS server, but no zone names it under 'zones'"
             )
+
+
+def _federated(platform: PlatformDocument) -> Iterator[Problem]:
+    """A federation needs two, and each of its zones to be told of another."""
+    zones = platform.data.zones
+    if not platform.complete:
+        return
+    if len(zones) < 2:
+        yield at(platform, "layout").problem(
+            f"the layout is federated, but there {'is one zone' if zones else 'are no zones'}; "
+            "describe the other zones under 'zones', or remove 'layout'"
+        )
+        return
+    for name, zone in zones.items():
+        if not zone.federation:
+            yield key(platform, "zones", name).problem(
+                f"the layout is federated, but the zone {name!r} is federated with none of this platform; "
+                f"add 'federation', or make it 'layout: one_zone' at {at(platform, 'layout')}"
+            )
+
+
+def _one_zone(platform: PlatformDocument) -> Iterator[Problem]:
+    """What all parts of one zone must agree on."""
+    first, *others = platform.data.zones
+    port = platform.data.zones[first].port
+    remote: dict[str, tuple[RemoteZoneEntry, Spot]] = {}
+    for name, zone in platform.data.zones.items():
+        if name in others and zone.port != port:
+            yield at(platform, "zones", name, "port").problem(
+                f"the layout makes {first} and {name} one zone, whose servers have one port, "
+                f"and {first} has {port}"
+            )
+        for other, entry in zone.remote_zones.items():
+            spot = key(platform, "zones", name, "remote_zones", other)
+            known, where = remote.setdefault(other, (entry, spot))
+            if known != entry:
+                yield spot.problem(
+                    f"the layout makes {first} and {name} one zone, and the remote zone {other!r} is "
+                    f"described otherwise at {where}"
+                )
 
 
 def _federation(platform: PlatformDocument, name: str, zone: ZoneEntry) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from controlplane.model.checks.spots import Spot, at
-from controlplane.model.checks.zones import Node, Storage, by_zone
+from controlplane.model.checks.zones import Node, Storage, by_zone, zone_of
 from controlplane.model.documents import Documents, FacilityDocument, Policies
 from controlplane.model.facility_file import QuotaEntry
 from controlplane.model.problems import Problem, enumeration, suggestion
@@ -26,7 +26,7 @@ def check(documents: Documents) -> Iterator[Problem]:
                 )
     zones = by_zone(documents)
     for facility in documents.facilities:
-        storage = zones.get(facility.data.zone, _NOTHING)
+        storage = zones.get(zone_of(documents, facility), _NOTHING)
         yield from _references(documents, facility, storage)
         yield from _capacity(documents, facility, storage)
         yield from _teams(policies, facility)
@@ -43,7 +43,7 @@ def _quotas(facility: FacilityDocument) -> Iterator[tuple[QuotaEntry, tuple[Key,
 
 def _references(documents: Documents, facility: FacilityDocument, storage: Storage) -> Iterator[Problem]:
     policies = documents.policies
-    known = documents.platform.data.zones if documents.platform else {}
+    known = documents.platform is not None and zone_of(documents, facility) in documents.platform.data.zones
     for quota, route in _quotas(facility):
         tier = quota.tier
         if tier is not None and tier not in policies.tiers and not policies.may_hold_tier(tier):
@@ -54,7 +54,7 @@ def _references(documents: Documents, facility: FacilityDocument, storage: Stora
             spot = Spot(facility, (*route, "storage_resources", name), is_key=True)
             node = storage.names.get(name)
             if node is None:
-                if facility.data.zone in known and not documents.may_hold(name):
+                if known and not documents.may_hold(name):
                     yield spot.unknown("storage resource", name, storage.usable(facility), noun=_USABLE)
             else:
                 yield from _limit(spot, size, node, facility, storage)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from controlplane.model.checks.paths import Folders
 from controlplane.model.checks.zones import Node, by_zone, nodes
 from controlplane.model.documents import Documents
-from controlplane.model.platform_file import ZoneEntry
+from controlplane.model.layout import Arrangement
 from controlplane.model.problems import Problem, suggestion
 
 # Names that every iRODS zone has from its setup on, whoever runs it.
@@ -20,7 +20,7 @@ def check(documents: Documents) -> Iterator[Problem]:
     zones = {name: storage.names for name, storage in by_zone(documents).items()}
     yield from _names(documents, zones)
     yield from _hosts(documents)
-    known = documents.platform.data.zones if documents.platform else {}
+    known = Arrangement(documents.platform.data).zones if documents.platform else {}
     for name, zone in zones.items():
         if name not in known:
             continue  # An unknown zone is one problem, not one for each of its trees.
@@ -47,26 +47,26 @@ def _names(documents: Documents, zones: Mapping[str, Zone]) -> Iterator[Problem]
 
 def _hosts(documents: Documents) -> Iterator[Problem]:
     """A leaf is on a server of its zone, and no vault lies in another one of the same host."""
-    folders: dict[str, Folders] = {}
+    folders: dict[tuple[str, str], Folders] = {}
     platform = documents.platform
+    arrangement = Arrangement(platform.data) if platform else None
     for node in nodes(documents):
         host, vault = node.entry.host, node.entry.vault
         if host is None or vault is None:
             continue
-        if platform and not platform.may_hold(host):
-            zone = platform.data.zones.get(node.zone)
+        if platform and arrangement and not platform.may_hold(host):
+            known = node.zone in arrangement.zones
             if host not in platform.data.hosts:
                 yield node.at("host").unknown("host", host, platform.data.hosts)
-            elif zone and platform.complete and host not in (servers := _servers(zone)):
+            elif known and platform.complete and host not in (servers := arrangement.servers(node.zone)):
                 yield node.at("host").problem(
                     f"the host {host!r} is not a server of the zone {node.zone}; "
                     f"{suggestion(host, servers, noun='its servers')}"
                 )
-        yield from folders.setdefault(host, Folders("vault")).add(vault, node.at("vault"), "on the same host")
-
-
-def _servers(zone: ZoneEntry) -> list[str]:
-    return [zone.catalog_provider, *zone.catalog_consumers]
+        bucket = node.entry.s3
+        place = ("s3", bucket.endpoint) if bucket else ("host", host)
+        where = f"at {bucket.endpoint}" if bucket else "on the same host"
+        yield from folders.setdefault(place, Folders("vault")).add(vault, node.at("vault"), where)
 
 
 def _children(documents: Documents, node: Node, zone: Zone, parents: dict[str, str]) -> Iterator[Problem]:
@@ -175,6 +175,11 @@ def _families(documents: Documents, zone: Zone, parents: Mapping[str, str]) -> I
             yield node.spot.problem(
                 f"the storage resource {node.name!r} is a child of {parent_name!r}, which is compound; "
                 "add 'parent_context', cache or archive"
+            )
+        if compound and node.entry.parent_context == "cache" and node.entry.s3:
+            yield node.at("parent_context").problem(
+                f"the storage resource {node.name!r} is a bucket, which cannot be the cache of "
+                f"{parent_name!r}: a cache is of type unixfilesystem, or a tree of such"
             )
         if not node.is_leaf and documents.complete:
             yield from _enough(node, children.get(node.name, []))

@@ -6,11 +6,12 @@ from typing import Any
 
 from controlplane.model.checks.spots import Spot
 from controlplane.model.documents import Document, Documents, FacilityDocument
+from controlplane.model.layout import Arrangement
 from controlplane.model.platform_file import StorageResourceEntry
 from controlplane.model.source import Key
 
-LEAF = "unixfilesystem"
-"""The type of storage resource that holds data itself."""
+LEAVES = ("unixfilesystem", "s3")
+"""The types of storage resources that hold data themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Node:
     @property
     def is_leaf(self) -> bool:
         """Whether it holds data itself."""
-        return self.entry.type == LEAF
+        return self.entry.type in LEAVES
 
     @property
     def spot(self) -> Spot:
@@ -41,17 +42,26 @@ class Node:
         return Spot(self.document, (*self.section, self.name, *route))
 
 
+def zone_of(documents: Documents, facility: FacilityDocument) -> str:
+    """The zone of a facility; empty when nothing tells, which is a problem of the facility's own."""
+    if documents.platform is None:
+        return facility.data.zone or ""
+    return Arrangement(documents.platform.data).zone_of(facility.data) or ""
+
+
 def nodes(documents: Documents) -> Iterator[Node]:
-    """All storage resources, in reading order."""
+    """All storage resources, in reading order, each in the zone that it is in."""
     if platform := documents.platform:
+        arrangement = Arrangement(platform.data)
         for zone_name, zone in platform.data.zones.items():
             section = ("zones", zone_name, "storage_resources")
             for name, entry in zone.storage_resources.items():
-                yield Node(name, zone_name, "", entry, platform, section)
+                yield Node(name, arrangement.zone_named(zone_name), "", entry, platform, section)
     for facility in documents.facilities:
         data = facility.data
-        for name, entry in data.storage_resources.items():
-            yield Node(name, data.zone, data.id, entry, facility, ("storage_resources",))
+        if data.storage_resources and (in_zone := zone_of(documents, facility)):
+            for name, entry in data.storage_resources.items():
+                yield Node(name, in_zone, data.id, entry, facility, ("storage_resources",))
 
 
 @dataclass

@@ -212,8 +212,9 @@ class Applier:
         if key.kind == STORAGE_RESOURCE:
             columns, where = (ResourceMeta.value,), (Resource.name == key.name, ResourceMeta.name == MARK)
         else:
-            of_zone = User.zone == self.client.server.zone
-            columns, where = (UserMeta.value,), (User.name == key.name, of_zone, UserMeta.name == MARK)
+            name, _, zone = key.name.partition("#")
+            of_zone = User.zone == (zone or self.client.server.zone)
+            columns, where = (UserMeta.value,), (User.name == name, of_zone, UserMeta.name == MARK)
         rows = calls.rows(session, columns, where)
         return rows[0][0] if rows else ""
 
@@ -258,6 +259,10 @@ class Applier:
             if not creating:
                 steps["context"] = lambda item: self._administer(
                     "modify", "resource", name, "context", str(item.after)
+                )
+            if not creating or _after(change, "status") == "down":
+                steps["status"] = lambda item: self._administer(
+                    "modify", "resource", name, "status", str(item.after)
                 )
             parent = change.field("parent")
             if parent and creating and not parent.after:
@@ -384,6 +389,11 @@ class Applier:
         except IrodsError as error:
             if error.code not in NO_COLLECTION:
                 raise
+
+
+def _after(change: Change, field: str) -> str:
+    item = change.field(field)
+    return str(item.after) if item else ""
 
 
 def _texts(value: object) -> tuple[str, ...]:

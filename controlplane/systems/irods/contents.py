@@ -20,7 +20,7 @@ class Zone:
     """A zone's rows, with names instead of ids."""
 
     accounts: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Type and id of each account of this zone by its name; groups are accounts too."""
+    """Type and id of each account by its name, those of other zones as name#zone; groups are accounts too."""
     members: dict[str, list[str]] = field(default_factory=dict)
     """The members by the group's id; those of other zones as name#zone."""
     account_marks: dict[str, Mark] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Zone:
     quotas: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     """Bytes by the account's id and the storage resource's name or `total`."""
     storage: dict[str, Row] = field(default_factory=dict)
-    """Type, host, vault, context, parent's name and context below it by storage resource."""
+    """Type, host, vault, context, status, parent's name and context below it by storage resource."""
     storage_marks: dict[str, Mark] = field(default_factory=dict)
     zones: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Host with port, and comment, by remote zone."""
@@ -74,7 +74,8 @@ def _join_accounts(
             if kind == "rodsgroup" and name != "public":
                 groups.add(number)
         else:
-            names[number] = f"{name}#{of_zone}"
+            names[number] = remote = resources.remote_user(name, of_zone)
+            zone.accounts[remote] = (kind, number)
             zone.foreign.add(of_zone)
     members = zone.members
     for group, member in rows["members"]:
@@ -106,9 +107,11 @@ def _join_homes(zone: Zone, rows: Mapping[str, Sequence[Row]], names: Mapping[st
 
 def _join_storage(zone: Zone, rows: Mapping[str, Sequence[Row]]) -> None:
     names = {row[0]: row[1] for row in rows["storage"]}
-    for _, name, kind, host, vault, context, parent, parent_context in rows["storage"]:
+    for _, name, kind, host, vault, context, status, parent, parent_context in rows["storage"]:
         place = ("", "") if host == calls.EMPTY_HOST else (host, vault)
-        zone.storage[name] = (kind, *place, context, names.get(parent, parent), parent_context)
+        # The server takes any text for the status, and "down" alone for down.
+        shown = "down" if status == "down" else "up"
+        zone.storage[name] = (kind, *place, context, shown, names.get(parent, parent), parent_context)
     for number, _, value, unit in rows["storage_avus"]:
         zone.storage_marks[names.get(number, number)] = (value, unit)
     for number, on, size in rows["quotas"]:
@@ -179,7 +182,7 @@ class _Compiler:
         )
 
     def storage_resource(self, name: str) -> Resource:
-        kind, host, vault, context, parent, parent_context = self.zone.storage[name]
+        kind, host, vault, context, status, parent, parent_context = self.zone.storage[name]
         mark = self.zone.storage_marks.get(name)
         return resources.storage_resource(
             name,
@@ -188,6 +191,7 @@ class _Compiler:
             host=host,
             vault=vault,
             context=context,
+            status=status,
             parent=parent,
             parent_context=parent_context,
             facility=mark[1] if mark else "",

@@ -3,6 +3,9 @@
 Access to a team's collection: the PI owns it, contributors write, and the team's group, which holds them
 and the collaborators, reads. A facility's own collection is owned by its referents and read by all its
 people. New data take over the collection's ACL (inheritance).
+
+Where a facility's people reach its data from another zone too, they have accounts there, and as remote users
+the same groups here; those who may write here may write from there where the inventory says so.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +15,7 @@ from controlplane.collector import collector_paused
 from controlplane.model import Facility, Platform, Quota, Team, Zone
 from controlplane.state import Key, Resource, State
 from controlplane.systems.irods import resources
-from controlplane.systems.irods.resources import OWN, READ, STORAGE_RESOURCE, TOTAL, WRITE, entry
+from controlplane.systems.irods.resources import OWN, READ, REMOTE_ZONE, STORAGE_RESOURCE, TOTAL, WRITE, entry
 
 _Keys = Mapping[str, Key]
 """Keys of accounts by name; groups that hold the same people share them."""
@@ -21,8 +24,9 @@ _Keys = Mapping[str, Key]
 def desired_state(platform: Platform, zone: Zone) -> State:
     """All that the platform needs in `zone`, for people whom the inventory names."""
     facilities = list(platform.facilities_of(zone.name))
+    visitors = list(platform.visitors_of(zone.name))
     with collector_paused():
-        users = list(_users(platform.name, facilities))
+        users = list(_users(platform.name, facilities, visitors))
         keys = {found.key.name: found.key for found in users}
         return State(
             [
@@ -52,33 +56,58 @@ def erasable_groups(platform: Platform, today: date) -> frozenset[str]:
     )
 
 
-def _users(platform: str, facilities: list[Facility]) -> Iterator[Resource]:
+def _users(platform: str, facilities: list[Facility], visitors: list[Facility]) -> Iterator[Resource]:
     # Somebody of two facilities belongs to neither of them alone.
     facility_of: dict[str, str] = {}
-    for facility in facilities:
+    for facility in (*facilities, *visitors):
         for person in facility.people:
             facility_of[person.user] = "" if person.user in facility_of else facility.id
     fields = resources.user_fields(mark=resources.mark(platform, ""), kind="rodsuser")
     for name, facility_id in facility_of.items():
         yield resources.user(name, fields, facility=facility_id)
+    remote: dict[tuple[str, str], str] = {}
+    for facility in facilities:
+        for visit in facility.access_from:
+            for person in facility.people:
+                account = person.user, visit.zone
+                remote[account] = "" if account in remote else facility.id
+    for (name, zone), facility_id in remote.items():
+        called, of_zone = resources.remote_user(name, zone), Key(REMOTE_ZONE, zone)
+        yield resources.user(called, fields, facility=facility_id, depends_on=[of_zone])
 
 
 def _groups(platform: str, facility: Facility, keys: _Keys) -> Iterator[Resource]:
     own_acl = [entry(facility.id, READ), *(entry(person.user, OWN) for person in facility.referents)]
     acls: dict[str | None, list[str]] = {team.id: _team_acl(team) for team in facility.teams}
     acls[None] = own_acl
+    for visit in facility.access_from:
+        if visit.access == "write":
+            for acl in acls.values():
+                acl += [
+                    entry(resources.remote_user(account, visit.zone), WRITE)
+                    for account, level in resources.parse_entries(acl).items()
+                    if level != READ and "#" not in account
+                ]
     quotas: dict[str | None, Quota | None] = {team.id: team.quota for team in facility.teams}
     quotas[None] = facility.quota
     marked = resources.mark(platform, facility.id)
     for group in facility.groups:
         quota = quotas[group.team]
+        members = [
+            *group.users,
+            *(
+                resources.remote_user(name, visit.zone)
+                for visit in facility.access_from
+                for name in group.users
+            ),
+        ]
         limits = dict(quota.storage_resources) if quota else {}
         if quota and quota.total is not None:
             limits[TOTAL] = quota.total
         yield resources.group(
             group.name,
             mark=marked,
-            members=group.users,
+            members=members,
             quotas=limits,
             collection=True,
             collection_mark=marked,
@@ -87,7 +116,7 @@ def _groups(platform: str, facility: Facility, keys: _Keys) -> Iterator[Resource
             facility=facility.id,
             team=group.team or "",
             depends_on=[
-                *(keys[name] for name in group.users),
+                *(keys[name] for name in members),
                 *(Key(STORAGE_RESOURCE, name) for name in limits if name != TOTAL),
             ],
         )
@@ -114,6 +143,7 @@ def _storage_resources(platform: Platform, zone: Zone) -> Iterator[Resource]:
             host=platform.hosts[wanted.host].fqdn if wanted.host else "",
             vault=wanted.vault or "",
             context=wanted.context,
+            status=wanted.status,
             parent=wanted.parent or "",
             parent_context=wanted.parent_context or "",
             facility=wanted.facility,

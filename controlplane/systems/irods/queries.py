@@ -95,7 +95,7 @@ def queries(zone: str, *, genquery2: bool) -> dict[str, Query]:
             f" where COLL_PARENT_NAME = '{literal}' and META_COLL_ATTR_NAME = '{MARK}'",
             "COLL_NAME, META_COLL_ATTR_VALUE, META_COLL_ATTR_UNITS",
         ),
-        # Id, name, type, host, vault, context, id of the parent, context below the parent.
+        # Id, name, type, host, vault, context, status, id of the parent, context below the parent.
         "storage": Query(
             (
                 Resource.id,
@@ -104,11 +104,12 @@ def queries(zone: str, *, genquery2: bool) -> dict[str, Query]:
                 Resource.location,
                 Resource.vault_path,
                 Resource.context,
+                Resource.status,
                 Resource.parent,
                 Resource.parent_context,
             ),
             text="RESC_ID, RESC_NAME, RESC_TYPE_NAME, RESC_HOSTNAME, RESC_VAULT_PATH, RESC_CONTEXT,"
-            " RESC_PARENT_ID, RESC_PARENT_CONTEXT",
+            " RESC_STATUS, RESC_PARENT_ID, RESC_PARENT_CONTEXT",
             order="RESC_ID",
         ),
         # Id of the storage resource, attribute, value, unit.

@@ -1,12 +1,13 @@
 """What the control plane manages in a zone, and how it is written as resources.
 
-- A **user** is an account of type rodsuser, without a password: people log in through single sign-on.
+- A **user** is an account of type rodsuser, without a password: people log in through single sign-on. One of
+  another zone, a remote user, is called `name#zone` and proves itself there.
 - A **group** is an iRODS group together with its home collection `/<zone>/home/<group>`: iRODS makes and
   removes the two together. Its fields are the members, the quotas and, of the collection, inheritance and
   ACL.
 - A **storage resource** is a folder on one of the zone's servers, or what coordinates others (its children).
   Type, host and vault are fixed: moving data is not a plan's work. Its place below a parent is a field of the
-  child.
+  child. One whose status is down is neither written to nor read from.
 - A **remote zone** is a zone that this one is federated with.
 
 Each carries a mark, the AVU `bic:managed` = the platform's name, with the facility as its unit; a remote
@@ -106,9 +107,23 @@ def user_fields(*, mark: str, kind: str) -> Fields:
     return make_fields({"type": kind, "mark": mark})
 
 
-def user(name: str, fields: Fields, *, facility: str = "", owned: bool = True) -> Resource:
+def remote_user(name: str, zone: str) -> str:
+    """How an account of another zone is called."""
+    return f"{name}#{zone}"
+
+
+def user(
+    name: str, fields: Fields, *, facility: str = "", depends_on: Iterable[Key] = (), owned: bool = True
+) -> Resource:
     """An account with `user_fields`."""
-    return Resource(Key(USER, name), fields, facility=facility, owned=owned, keep=KEPT_USER)
+    return Resource(
+        Key(USER, name),
+        fields,
+        depends_on=frozenset(depends_on),
+        facility=facility,
+        owned=owned,
+        keep=KEPT_USER,
+    )
 
 
 def group(
@@ -162,6 +177,7 @@ def storage_resource(
     host: str,
     vault: str,
     context: str,
+    status: str,
     parent: str,
     parent_context: str,
     facility: str = "",
@@ -177,6 +193,7 @@ def storage_resource(
         "host": host,
         "vault": vault,
         "context": context,
+        "status": status,
         "parent": parent,
         "parent_context": parent_context,
     }

@@ -22,7 +22,8 @@ def rows_of(state: State, zone: str) -> dict[str, list[Row]]:
         _, platform, facility = resources.avu(str(fields["mark"]))
         if key.kind in (USER, GROUP):
             kind = "rodsgroup" if key.kind == GROUP else str(fields["type"])
-            rows["accounts"].append((number, key.name, kind, zone))
+            name, _, remote = key.name.partition("#")
+            rows["accounts"].append((number, name, kind, remote or zone))
             rows["account_avus"].append((number, MARK, platform, facility))
             rows["members"].append((number, number))
         if key.kind == GROUP:
@@ -32,8 +33,8 @@ def rows_of(state: State, zone: str) -> dict[str, list[Row]]:
             host, vault = str(fields["host"]), str(fields["vault"])
             place = (host, vault) if host else (calls.EMPTY_HOST, calls.EMPTY_VAULT)
             rows["storage"].append(
-                (number, key.name, str(fields["type"]), *place, str(fields["context"]), parent,
-                 str(fields["parent_context"]))
+                (number, key.name, str(fields["type"]), *place, str(fields["context"]),
+                 str(fields["status"]), parent, str(fields["parent_context"]))
             )  # fmt: skip
             rows["storage_avus"].append((number, MARK, platform, facility))
         elif key.kind == REMOTE_ZONE:

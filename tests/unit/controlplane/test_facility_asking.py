@@ -98,7 +98,6 @@ def test_a_facility_is_written_by_asking(inventory: Path) -> None:
         person.answer("dc1 (Nantes), dc2 (Montpellier)", "dc3")
         person.expect("there is no 'dc3'; did you mean 'dc2'? known: dc1, dc2")
         person.answer("Data centre", "dc2")
-        person.answer("iRODS zone of its data: bicZone [bicZone]", "")
         person.answer("Identifier", "nantes")
         person.expect("nantes")
         person.answer("Identifier; groups and collections carry it, it cannot be changed [besancon]", "")
@@ -135,7 +134,6 @@ def test_a_facility_is_written_by_asking(inventory: Path) -> None:
         "institution: Université de Franche-Comté\n"
         "city: Besançon\n"
         "data_centre: dc2\n"
-        "zone: bicZone\n"
         "quota: {total: 20 TiB}\n"
         "referents:\n"
         "  - {user: hgirard, name: Hélène Girard, email: hgirard@besancon.example}\n"

@@ -550,9 +550,9 @@ def test_a_known_mistake_does_not_hide_others_and_makes_no_new_ones(inventory: P
     edit(QUOTAS, "team: 20 TiB", "team: much")  # the tier that a facility names
     assert problems(inventory) == [
         "facilities/nord.yml:1:1: the key 'title' is missing: the name that people read",
-        "facilities/nord.yml:2:1: unknown key 'titel'; did you mean 'title'? known keys: buffer, city, "
-        "data_centre, hpc_mounts, id, institution, instruments, omero, quota, referents, storage_resources, "
-        "teams, title, zone",
+        "facilities/nord.yml:2:1: unknown key 'titel'; did you mean 'title'? known keys: access_from, "
+        "buffer, city, data_centre, hpc_mounts, id, institution, instruments, omero, quota, referents, "
+        "storage_resources, teams, title, zone",
         "facilities/nord.yml:10:30: unknown key 'origin'; known keys: id, landing_zone, manufacturer, "
         "modality, title",
         "facilities/nord.yml:11:67: the landing zone /srv/landing/spim1 overlaps /srv/landing/spim1 on this "
@@ -562,7 +562,7 @@ def test_a_known_mistake_does_not_hide_others_and_makes_no_new_ones(inventory: P
         "facilities/sud.yml:5:14: there is no data centre 'dc2'; did you mean 'dc1'? known: dc1",
         "platform.yml:14:36: '192.0.2.515' is not an IPv4 address, such as 10.0.0.11",
         "platform.yml:24:19: 'mirror' is not allowed for 'type'; allowed: compound, deferred, passthru, "
-        "random, replication, unixfilesystem",
+        "random, replication, s3, unixfilesystem",
         "policies/quotas.yml:1:45: 'much' is not a size: write a number and a unit, such as 20 TiB or 500 GB",
     ]
 
