@@ -142,9 +142,7 @@ class Daemon:
     def _open_catalogue(self, mirror: Mirror) -> None:
         """Make file and database agree. Raises `DatabaseError`, also for an old catalogue."""
         if mirror.settle():
-            self._log.write(
-                "notice", "database", "the catalogue was read from the database, which has another"
-            )
+            self._log.write("info", "database", "the catalogue was read from the database, which has another")
         with contextlib.closing(sqlite3.connect(self._config.catalogue)) as connection:
             version = schema.version(connection)
         if version != CATALOGUE_SCHEMA:
