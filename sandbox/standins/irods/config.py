@@ -9,6 +9,7 @@ from .release import VERSION
 
 RELEASE = "rods" + ".".join(map(str, VERSION))
 API_VERSION = "d"
+PAM_CHECK = ("/usr/sbin/irodsPamAuthCheck",)
 
 
 class ConfigError(Exception):
@@ -56,6 +57,8 @@ class ServerConfig:
     tls_client: TlsClient = field(default_factory=TlsClient)
     database: dict[str, Any] | None = field(default=None, repr=False)
     host_aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    pam_check: tuple[str, ...] = PAM_CHECK
+    """The program that asks PAM, with its first arguments; the user is its last, the password its input."""
 
 
 def load(path: Path, catalogue: Path) -> ServerConfig:

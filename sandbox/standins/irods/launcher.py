@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from . import resources
+from . import grid, resources
 from .catalogue import Catalogue
-from .config import ServerConfig, TlsClient, TlsServer
+from .config import PAM_CHECK, ServerConfig, TlsClient, TlsServer
 from .faults import Faults
 from .log import Log
 from .server import Server
@@ -42,6 +42,7 @@ class Options:
     default_resource: str = "demoResc"
     zone_key: str = "TEMPORARY_ZONE_KEY"
     negotiation_key: str = "32_byte_server_negotiation_key__"
+    pam_check: tuple[str, ...] = PAM_CHECK
 
 
 def core_rules(policy: str, default_resource: str, quotas: str = "off") -> str:
@@ -72,6 +73,7 @@ def configuration(options: Options) -> ServerConfig:
         rule_engine_instances=(_RULE_ENGINE, "irods_rule_engine_plugin-cpp_default_policy-instance"),
         catalogue=options.directory / "catalogue.db",
         rules_directory=options.directory,
+        pam_check=options.pam_check,
         tls_server=options.tls_server,
         tls_client=options.tls_client,
     )
@@ -91,6 +93,7 @@ def prepare(options: Options) -> tuple[ServerConfig, Catalogue | None]:
         with catalogue.write() as tx:
             location = f"{options.host}:{options.directory / 'Vault'}"
             resources.create(tx, options.zone, (options.default_resource, "unixfilesystem", location, ""))
+            grid.store(tx, grid.DELAY_SERVER, "leader", options.host)
     catalogue.close_thread()
     return config, catalogue
 

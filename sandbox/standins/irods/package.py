@@ -108,9 +108,11 @@ def packages(release: tuple[int, ...], catalogue_schema: int) -> list[Package]:
     }
     daemon, setup = "usr/sbin/irodsServer", "var/lib/irods/scripts/setup_irods.py"
     upgrade = "var/lib/irods/scripts/upgrade_irods.py"
+    # Upstream's is set-uid root, which a script cannot be.
+    pam = "usr/sbin/irodsPamAuthCheck"
     commands = {
         path: _COMMAND.format(library=_LIBRARY, module=_MODULE, name=name)
-        for path, name in ((daemon, "daemon"), (setup, "setup"), (upgrade, "upgrade"))
+        for path, name in ((daemon, "daemon"), (setup, "setup"), (upgrade, "upgrade"), (pam, "pam_check"))
     }
     shipped = {
         "schema_name": "version",

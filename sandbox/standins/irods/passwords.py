@@ -7,6 +7,8 @@ it.
 
 import base64
 import hashlib
+import secrets
+import string
 
 _WHEEL = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!\"#$%&'()*+,-./"
 _PADDING = "1gCBizHWbwIYyWLoysGzTe6SyzqFKMniZX05faZHWAwQKXf6Fs"
@@ -19,6 +21,11 @@ def digest(challenge: str, password: str) -> str:
     raw = password.encode()[:_MAX].ljust(_MAX, b"\0")
     answer = hashlib.md5(challenge.encode() + raw, usedforsecurity=False).digest().replace(b"\0", b"\1")
     return base64.b64encode(answer).decode()
+
+
+def random_password() -> str:
+    """Return a password as iRODS makes it for a login through PAM: 42 letters and digits."""
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(_MAX - 8))
 
 
 def signature(challenge: str) -> str:

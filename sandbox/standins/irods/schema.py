@@ -44,6 +44,8 @@ create table r_user_group (group_user_id integer, user_id integer, create_ts tex
 create index idx_user_group on r_user_group (user_id);
 create table r_user_password (user_id integer primary key, rcat_password text, create_ts text, modify_ts
     text);
+create table r_user_pam_password (user_id integer primary key, rcat_password text, pass_expiry_ts integer,
+    create_ts text, modify_ts text);
 create table r_user_auth (user_id integer, user_auth_name text, create_ts text);
 create table r_resc_main (resc_id integer primary key, resc_name text unique, zone_name text,
     resc_type_name text, resc_class_name text default 'cache', resc_net text, resc_def_path text,
@@ -90,6 +92,14 @@ create table r_ticket_main (ticket_id integer primary key, ticket_string text, t
     integer, write_byte_count integer, write_byte_limit integer);
 """
 
+#: The settings of a fresh zone, which are older than the first version here. Setup enters the leader.
+_GRID_CONFIGURATION = """
+    insert into r_grid_configuration values ('delay_server', 'leader', '');
+    insert into r_grid_configuration values ('delay_server', 'successor', '');
+    insert into r_grid_configuration values ('authentication', 'password_extend_lifetime', '1');
+    insert into r_grid_configuration values ('authentication', 'password_max_time', '1209600');
+    insert into r_grid_configuration values ('authentication', 'password_min_time', '121')
+"""
 #: The version of the tables above.
 _FIRST_VERSION = 11
 #: What brings them to each further version, as upstream does.
@@ -150,6 +160,7 @@ def create(connection: sqlite3.Connection, zone: str, admin: str, password: str,
     file is readable by the service account alone.
     """
     make_tables(connection)
+    _run(connection, _GRID_CONFIGURATION)
     ids = iter(range(10000, 10100))
     zone_id, public, rods = next(ids), next(ids), next(ids)
     connection.execute(

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 # Importing the handlers registers them.
-from . import api_admin, api_catalogue, api_data, api_info, handshake, rules, session
+from . import api_admin, api_catalogue, api_data, api_grid, api_info, handshake, rules, session
 from .catalogue import Catalogue
 from .config import ServerConfig, TlsServer
 from .errors import IrodsError
@@ -16,7 +16,7 @@ from .log import Log
 from .rules import RuleBase
 from .wire import Channel, Disconnected, ProtocolError
 
-HANDLERS = (api_admin, api_catalogue, api_data, api_info)
+HANDLERS = (api_admin, api_catalogue, api_data, api_grid, api_info)
 _HANDSHAKE_TIMEOUT = 30.0
 _BACKLOG = 512
 

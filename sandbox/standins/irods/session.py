@@ -6,9 +6,9 @@ import json
 import secrets
 import socket
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from . import faults, handshake, resources, users
+from . import faults, handshake, pam, resources, users
 from .access import Client, find_user
 from .api import APIS, EXEC_MY_RULE, Api, Reply
 from .catalogue import Catalogue
@@ -225,6 +225,8 @@ class Session:
     def _authenticate(self, message: Message) -> Reply:
         request = handshake.json_body(message)
         step, scheme = request.get("next_operation"), request.get("scheme")
+        if step == "auth_agent_auth_request" and scheme == pam.SCHEME:
+            return self._ask_pam(request)
         if step == "auth_agent_auth_request" and scheme in ("native", "zone_key"):
             self._challenge = secrets.token_hex(32)
             self.signature = signature(self._challenge)
@@ -246,6 +248,14 @@ class Session:
                 str(request.get("user_name", "")), str(request.get("zone_name", "")), challenge, digest
             )
         return Reply(body=binary_json(json.dumps(request, sort_keys=True, separators=(",", ":"))))
+
+    def _ask_pam(self, request: dict[str, Any]) -> Reply:
+        pam.demand_tls(self._channel)
+        name, hours = pam.check_request(self.config, request)
+        with self.catalogue.write() as tx:
+            result = pam.password_for(tx, self.config.zone, name, hours)
+        answer = {key: value for key, value in request.items() if key != "a_pw"} | {"request_result": result}
+        return Reply(body=binary_json(json.dumps(answer, sort_keys=True, separators=(",", ":"))))
 
     def _log_in(self, name: str, zone: str, challenge: str, digest: str) -> None:
         startup = self._startup
@@ -318,6 +328,16 @@ def relay(state: State, channel: Channel, startup: Startup) -> None:
                 # Every server runs its clients' rules itself, or on the server that they name.
                 channel.write(here.answer_rule(message))
                 continue
+            if (
+                message.int_info == AUTHENTICATION_API
+                and handshake.json_body(message).get("scheme") == pam.SCHEME
+            ):
+                # The provider sees our own connection, which has TLS.
+                try:
+                    pam.demand_tls(channel)
+                except IrodsError as error:
+                    channel.write(failure(error))
+                    continue
             provider.write(message)
             reply = provider.read()
             if message.int_info == AUTHENTICATION_API:

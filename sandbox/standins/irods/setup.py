@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from . import config as configuration
-from . import database, handshake, passwords, resources
+from . import database, grid, handshake, passwords, resources
 from .catalogue import Catalogue
 from .config import ConfigError, ServerConfig
 from .errors import Code, IrodsError
@@ -117,6 +117,7 @@ def _set_up_catalogue(layout: Layout, document: dict[str, Any], config: ServerCo
                 )
                 request = (document["default_resource_name"], "unixfilesystem", f"{config.host}:{vault}", "")
                 resources.create(tx, config.zone, request)
+                grid.store(tx, grid.DELAY_SERVER, "leader", config.host)
         mirror.copy()
     except (database.DatabaseError, ValueError) as error:
         raise SetupError(str(error)) from error

@@ -2,7 +2,7 @@
 
 import re
 
-from . import access, namespace, passwords
+from . import access, namespace, pam, passwords
 from .access import Client, find_user
 from .catalogue import Transaction
 from .errors import Code, IrodsError
@@ -81,6 +81,7 @@ def remove(tx: Transaction, local_zone: str, name: str, *, group: bool) -> None:
     for statement in (
         "delete from r_user_group where user_id = ?1 or group_user_id = ?1",
         "delete from r_user_password where user_id = ?1",
+        "delete from r_user_pam_password where user_id = ?1",
         "delete from r_user_auth where user_id = ?1",
         "delete from r_objt_access where user_id = ?1",
         "delete from r_objt_metamap where object_id = ?1",
@@ -135,13 +136,16 @@ def password_of(tx: Transaction, client: Client) -> str:
 def check(tx: Transaction, name: str, zone: str, challenge: str, answer: str) -> Client:
     """Return the user who answered a challenge rightly.
 
-    Raises -827000 for an unknown user and -826000 for a wrong answer.
+    Raises -827000 for an unknown user, -826000 for a wrong answer and -840000 for a password whose time is
+    over.
     """
     client = find_user(tx, name, zone)
     if client is None or client.type == "rodsgroup":
         raise IrodsError(Code.CAT_INVALID_USER)
     password = password_of(tx, client)
-    if not password or passwords.digest(challenge, password) != answer:
+    if password and passwords.digest(challenge, password) == answer:
+        return client
+    if not pam.accepts(tx, client, challenge, answer):
         raise IrodsError(Code.CAT_INVALID_AUTHENTICATION)
     return client
 
