@@ -122,6 +122,7 @@ def packages(release: tuple[int, ...], catalogue_schema: int) -> list[Package]:
         "commit_id": "0" * 40,
     }
     schema = (_SOURCE / "files" / "server_config.schema.json").read_text()
+    iadmin = {"usr/bin/iadmin": _COMMAND.format(library=_LIBRARY, module=_MODULE, name="iadmin")}
     return [
         Package("irods-runtime", "shared files of the server", "python3 (>= 3.11)", version),
         Package(
@@ -144,6 +145,15 @@ def packages(release: tuple[int, ...], catalogue_schema: int) -> list[Package]:
             "watch of the catalog database",
             f"irods-server (= {version}), python3-pyodbc, odbc-postgresql, unixodbc",
             version,
+        ),
+        Package(
+            "irods-icommands",
+            "one command line client",
+            # It has its code from the server's package.
+            f"irods-server (= {version}), python3 (>= 3.11)",
+            version,
+            iadmin,
+            frozenset(iadmin),
         ),
     ]
 

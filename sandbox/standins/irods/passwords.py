@@ -81,14 +81,25 @@ def reveal_initial_password(hidden: str, own_password: str) -> str:
     return _strip_padding(_unscramble(hidden, own_password, chained=False))
 
 
-def encode_irodsa(password: str, uid: int, mtime: int) -> str:
-    """Return the content of a `.irodsA` file for a user id, as clients of that account read it back."""
-    plain = "S" + "".join(chr(((mtime >> shift) & 0xF) + ord("a")) for shift in (4, 0, 12, 8)) + password
-    shift, hidden = 0, ["."]
-    for char in plain:
+def _turn(text: str, uid: int, direction: int) -> str:
+    """Turn the characters of an `.irodsA` file forth (1) or back (-1), each by its own number of steps."""
+    shift, turned = 0, []
+    for char in text:
         offset = ((0xD768B678 >> shift) & 0x1F) + (uid & 0xF5F)
         shift = 0 if shift + 3 > 28 else shift + 3
         position = _WHEEL.find(char)
-        hidden.append(char if position < 0 else _WHEEL[(position + offset) % len(_WHEEL)])
-    encoded = "".join(hidden)
+        turned.append(char if position < 0 else _WHEEL[(position + direction * offset) % len(_WHEEL)])
+    return "".join(turned)
+
+
+def encode_irodsa(password: str, uid: int, mtime: int) -> str:
+    """Return the content of a `.irodsA` file for a user id, as clients of that account read it back."""
+    plain = "S" + "".join(chr(((mtime >> shift) & 0xF) + ord("a")) for shift in (4, 0, 12, 8)) + password
+    encoded = "." + _turn(plain, uid, 1)
     return encoded[:6] + "e" + encoded[6:] + "\0"
+
+
+def decode_irodsa(content: str, uid: int) -> str:
+    """Return the password in a `.irodsA` file of a user id."""
+    encoded = content.rstrip("\0")
+    return _turn(encoded[1:6] + encoded[7:], uid, -1)[5:]

@@ -141,7 +141,7 @@ def _running(layout: Layout, config: ServerConfig) -> Iterator[None]:
         server.stop()
 
 
-def _log_in(config: ServerConfig, password: str) -> Channel:
+def log_in(config: ServerConfig, password: str) -> Channel:
     """Connect to the server that was just started as the zone's administrator. Raises `SetupError`."""
     us = Startup(config.zone_user, config.zone, config.zone_user, config.zone, f"{PEER_OPTION};{NEGOTIATE}")
     host = config.host if config.provider else config.provider_hosts[0]
@@ -223,7 +223,7 @@ def set_up(layout: Layout, document: dict[str, Any]) -> None:
     except OSError as error:
         raise SetupError(f"{vault} cannot be made: {error.strerror}") from error
     with _running(layout, config):
-        channel = _log_in(config, document["admin_password"])
+        channel = log_in(config, document["admin_password"])
         if not config.provider:
             _make_resource(channel, config, name, vault)
         channel.write(Message("RODS_DISCONNECT"))

@@ -344,18 +344,19 @@ def test_packages_say_what_they_are_and_are_reproducible(tmp_path: Path):
     assert [path.name for path in first] == [
         f"{name}_{version}-0~bookworm_all.deb"
         for version in ("5.0.1", "5.0.2")
-        for name in ("irods-runtime", "irods-server", "irods-database-plugin-postgres")
+        for name in ("irods-runtime", "irods-server", "irods-database-plugin-postgres", "irods-icommands")
     ]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     for path in first:
         fields = subprocess.run(
             ["dpkg-deb", "--info", path], check=True, capture_output=True, text=True
         ).stdout
-        assert " Version: 5.0.2-0~bookworm" in fields
+        assert f" Version: {path.name.split('_')[1]}\n" in fields
         assert " Description: STAND-IN, not iRODS" in fields
     listing = subprocess.run(["dpkg-deb", "-c", first[1]], check=True, capture_output=True, text=True).stdout
     for installed in (
         "./usr/sbin/irodsServer",
+        "./usr/sbin/irodsPamAuthCheck",
         "./var/lib/irods/scripts/setup_irods.py",
         "./var/lib/irods/packaging/irods.service.template",
         "./var/lib/irods/packaging/irods.service.pre-253.template",

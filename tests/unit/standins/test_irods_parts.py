@@ -30,9 +30,9 @@ def test_initial_passwords_are_revealed():
 
 
 def test_password_file_is_readable_by_clients():
-    assert password_obfuscation.decode(
-        passwords.encode_irodsa("geheim!", 1001, 1_700_000_000).rstrip("\0"), 1001
-    ) == ("geheim!")
+    content = passwords.encode_irodsa("geheim!", 1001, 1_700_000_000)
+    assert password_obfuscation.decode(content.rstrip("\0"), 1001) == "geheim!"
+    assert passwords.decode_irodsa(content, 1001) == "geheim!"
 
 
 @pytest.mark.parametrize(
