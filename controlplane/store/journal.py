@@ -59,9 +59,13 @@ class RunJournal:
         """The journal of one system in the run."""
         return SystemJournal(self, system)
 
-    def write(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Add rows of changes. Raises StoreError, also when the locks are lost: then nothing may go on."""
+    def check(self) -> None:
+        """Raise StoreError when the run's locks are lost: then nothing may go on."""
         self._held.check()
+
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Add rows of changes. Raises StoreError, also when the locks are lost."""
+        self.check()
         with self._store.writing() as connection:
             connection.execute(insert(ChangeEventRow), rows)
 

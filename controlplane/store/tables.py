@@ -1,6 +1,7 @@
 """The tables. They are made by the migrations; a test holds the two to each other.
 
-`run`, `run_end` and `change_event` are append-only: triggers refuse to change or delete their rows.
+`run`, `run_end`, `change_event` and `rollout_event` are append-only: triggers refuse to change or delete their
+rows.
 """
 
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from sqlalchemy import BigInteger, DateTime, Dialect, ForeignKey, Index, Integer
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-APPEND_ONLY = ("run", "run_end", "change_event")
+APPEND_ONLY = ("run", "run_end", "change_event", "rollout_event")
 """Tables whose rows stay as they were written."""
 
 Identifier = BigInteger().with_variant(Integer, "sqlite")
@@ -92,6 +93,26 @@ class ChangeEventRow(Base):
     team: Mapped[str] = mapped_column(String(100))
     text: Mapped[str] = mapped_column(Text)
     """Of a start: the fields as JSON. Otherwise a remark or reason."""
+
+
+class RolloutEventRow(Base):
+    """Something that happened to a server in a rollout of rule bases."""
+
+    __tablename__ = "rollout_event"
+    __table_args__ = (Index("ix_rollout_event_run", "run_id", "id"),)
+
+    id: Mapped[int] = mapped_column(Identifier, primary_key=True, autoincrement=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"))
+    at: Mapped[datetime] = mapped_column(Moment)
+    zone: Mapped[str] = mapped_column(String(63))
+    server: Mapped[str] = mapped_column(String(255))
+    """The host, or empty where it is about a whole wave."""
+    wave: Mapped[str] = mapped_column(String(100))
+    event: Mapped[str] = mapped_column(String(20))
+    seconds: Mapped[float | None]
+    """For how long the server was closed, where it was."""
+    text: Mapped[str] = mapped_column(Text)
+    """The rule bases, or a reason; of a file edited by hand, the edit as a diff."""
 
 
 class DriftCheckRow(Base):

@@ -1,5 +1,6 @@
 """The store, on both databases: its tables, its journal, and what is read back."""
 
+import json
 import os
 import stat
 import subprocess
@@ -18,10 +19,11 @@ from store_site import Site
 from controlplane.model.secrets import Secret
 from controlplane.reconcile.schedule import Attempt, Result
 from controlplane.state import Action, Change, Difference, FieldChange, Key
-from controlplane.store import Store, StoreError, comparisons, database, history, open_store
+from controlplane.store import Store, StoreError, comparisons, database, history, open_store, rollouts
 from controlplane.store.comparisons import Comparison
 from controlplane.store.journal import RunEnd, RunJournal, RunResult, begin_run
 from controlplane.store.locks import Holder, Wanted, hold
+from controlplane.store.rollouts import Event, RolloutJournal
 from controlplane.store.tables import APPEND_ONLY, Base
 
 
@@ -94,10 +96,25 @@ def test_the_journal_is_append_only(store: Store, run: RunJournal, table: str, s
         pytest.skip("SQLite has no TRUNCATE")
     run.of("memory/a").started([change("one")])
     run.end(RunEnd(RunResult.DONE, done=1))
-    column = {"run": "actor", "run_end": "text", "change_event": "text"}[table]
+    RolloutJournal(store, run).write(Event.CONFIRMED, zone="bicZone", wave="canary", server="dc2-irods")
+    column = "actor" if table == "run" else "text"
     with pytest.raises(StoreError, match=r"append-only"), store.writing() as connection:
         connection.execute(sa.text(statement.format(table, column)))
     assert history.runs(store, "test")[0].done == 1
+
+
+def test_a_rollout_is_told_in_order(store: Store, run: RunJournal) -> None:
+    journal = RolloutJournal(store, run)
+    journal.write(Event.WAVE, zone="bicZone", wave="canary", text="dc2-irods")
+    journal.write(Event.ACTIVATED, zone="bicZone", wave="canary", server="dc2-irods", closed=1.5)
+    told = rollouts.events(store, "test")
+    assert [(one.event, one.server, one.closed, one.run) for one in told] == [
+        ("wave", "", None, run.id),
+        ("activated", "dc2-irods", 1.5, run.id),
+    ]
+    assert rollouts.events(store, "test", limit=1) == told[1:]
+    assert rollouts.events(store, "other") == rollouts.events(store, "test", run=run.id + 1) == []
+    json.dumps([one.as_json() for one in told])
 
 
 def test_the_journal_tells_what_happened(store: Store, run: RunJournal) -> None:

@@ -1,9 +1,9 @@
 """The journal of runs, the results of comparisons, the holders of locks."""
 
-from collections.abc import Iterable
-
 import sqlalchemy as sa
 from alembic import op
+
+from controlplane.store.migrations.append_only import FUNCTION, append_only
 
 revision = "0001"
 down_revision = None
@@ -87,25 +87,8 @@ def upgrade() -> None:
         sa.Column("since", MOMENT, nullable=False),
         sa.Column("purpose", sa.Text, nullable=False),
     )
-    for statement in _append_only(op.get_context().dialect.name):
-        op.execute(statement)
-
-
-def _append_only(dialect: str) -> Iterable[str]:
+    dialect = op.get_context().dialect.name
     if dialect == "postgresql":
-        yield """
-            CREATE FUNCTION journal_is_append_only() RETURNS trigger LANGUAGE plpgsql AS
-            $$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$
-        """
-        for table in APPEND_ONLY:
-            yield (
-                f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
-                "FOR EACH STATEMENT EXECUTE FUNCTION journal_is_append_only()"
-            )
-    else:
-        for table in APPEND_ONLY:
-            for event in ("UPDATE", "DELETE"):
-                yield (
-                    f"CREATE TRIGGER {table}_no_{event.lower()} BEFORE {event} ON {table} "
-                    f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-                )
+        op.execute(FUNCTION)
+    for statement in append_only(dialect, APPEND_ONLY):
+        op.execute(statement)
