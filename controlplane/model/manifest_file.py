@@ -6,8 +6,10 @@ from pydantic import Field
 
 from controlplane.model.rule_values import ParameterType, ParameterValue
 from controlplane.model.types import (
+    Duration,
     FileModel,
     Identifier,
+    JobName,
     Line,
     ParameterName,
     PolicyEnforcementPoint,
@@ -55,3 +57,5 @@ class ManifestFile(FileModel):
     """The policy enforcement points that its file implements, all of them and no others."""
     parameters: dict[ParameterName, ParameterEntry] = Field(default_factory=dict)
     """Its parameters by name."""
+    jobs: dict[JobName, Duration] = Field(default_factory=dict)
+    """Rules without parameters that the delay queue carries out, and how often, such as 5m."""

@@ -27,7 +27,7 @@ EXAMPLES: dict[ParameterType, str] = {
 """What a value of each type looks like, for messages."""
 
 # Rules put values into queries, in which quotes, backslashes and wildcards would mean something.
-_TEXT = r"""[^'"\\%*\u0000-\u001f\u007f]{1,200}"""
+_TEXT = r"""[^'"\\%*\u0000-\u001f\u007f]{1,500}"""
 _LARGEST = 2**53
 
 
@@ -55,7 +55,7 @@ def _check(value: object) -> object:
             return value
     raise PydanticCustomError(
         "parameter_value",
-        "a parameter's value is a whole number of 0 or more, true, false, or a text of at most 200 "
+        "a parameter's value is a whole number of 0 or more, true, false, or a text of at most 500 "
         "characters without quotes, backslashes, '%' and '*'",
     )
 

@@ -220,6 +220,12 @@ ParameterName = Annotated[
         longest=40,
     ),
 ]
+JobName = Annotated[
+    str,
+    Text(
+        r"bic[A-Z][A-Za-z0-9]*", "is not the name of a rule of ours, such as bicChecksumsVerify", longest=60
+    ),
+]
 PolicyEnforcementPoint = Annotated[
     str,
     Text(

@@ -52,6 +52,8 @@ class RuleBase:
     """Rule bases that come later in a chain."""
     policy_enforcement_points: tuple[str, ...]
     parameters: Mapping[str, Parameter]
+    jobs: Mapping[str, int]
+    """Rules that the delay queue carries out, and the seconds between two runs."""
     file: Path
     """The rules."""
     text: str
@@ -141,6 +143,7 @@ def _rule_base(document: Document[ManifestFile], folder: Path, problems: list[Pr
         before=data.before,
         policy_enforcement_points=data.policy_enforcement_points,
         parameters=MappingProxyType(parameters),
+        jobs=MappingProxyType(dict(data.jobs)),
         file=file,
         text=text,
         folder=folder,

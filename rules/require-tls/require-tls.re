@@ -1,0 +1,1 @@
+../../roles/irods_server/files/bic-tls.re
