@@ -128,6 +128,12 @@ def platform_variables(platform: Platform) -> dict[str, Any]:
 
 def host_variables(platform: Platform, host: Host) -> dict[str, Any]:
     """The variables of one host."""
+    resources = [
+        resource
+        for zone in platform.zones
+        for resource in platform.storage_resources_of(zone)
+        if resource.host == host.name
+    ]
     variables: dict[str, Any] = {
         "ansible_host": str(host.address),
         "bic_data_centre": host.data_centre,
@@ -144,11 +150,9 @@ def host_variables(platform: Platform, host: Host) -> dict[str, Any]:
             },
         },
         "bic_vault_directories": [
-            resource.vault
-            for zone in platform.zones
-            for resource in platform.storage_resources_of(zone)
-            if resource.host == host.name
+            resource.vault for resource in resources if resource.kind == "unixfilesystem"
         ],
+        "bic_s3_credentials": sorted({found.credentials for found in resources if found.credentials}),
     }
     if zone := platform.zone_of(host.name):
         variables["bic_zone"] = _zone(zone)
@@ -162,7 +166,18 @@ def _zone(zone: Zone) -> dict[str, Any]:
         "catalog_consumers": list(zone.catalog_consumers),
         "port": zone.port,
         "administrator": zone.administrator,
+        # As server_config.json describes them, but for the keys, which are no matter of the inventory.
         "federation": [
-            {"name": remote.name, "host": remote.host, "port": remote.port} for remote in zone.remote_zones
+            {
+                "zone_name": remote.name,
+                "catalog_provider_hosts": [remote.host, *remote.servers],
+                "zone_port": remote.port,
+            }
+            for remote in zone.remote_zones
         ],
+        # What the key of each is called, in the same order: both sides have one name for it.
+        "federation_names": [" ".join(sorted((zone.name, remote.name))) for remote in zone.remote_zones],
+        "federation_ca_files": sorted(
+            {str(remote.ca_file) for remote in zone.remote_zones if remote.ca_file}
+        ),
     }

@@ -81,6 +81,8 @@ def test_hosts_have_what_the_architecture_promises(
         "port": 1247,
         "administrator": "rods",
         "federation": [],
+        "federation_names": [],
+        "federation_ca_files": [],
     }
     expected = {
         "ansible_host": "10.77.0.11",
@@ -121,7 +123,7 @@ def test_braces_in_a_title_are_not_a_template(inventory: Path, edit: Edit) -> No
 
 def test_a_broken_inventory_stops_ansible_with_our_messages(inventory: Path, edit: Edit) -> None:
     edit("platform.yml", "10.77.0.13", "10.77.0.12")
-    edit("facilities/nantes.yml", "zone: bicZone", "zone: bicZome")
+    edit("facilities/nantes.yml", "data_centre: dc1", "data_centre: dc1\nzone: bicZome")
     result = ansible_inventory(inventory, "--list")
     assert result.returncode != 0
     assert re.search(r"platform\.yml:\d+:40: the address 10\.77\.0\.12 is already used at", result.stderr)
@@ -219,6 +221,9 @@ def test_trees_and_federation_reach_the_hosts_they_concern(inventory: Path, edit
     remote_zones: {partnerZone: {host: icat.partner.example}}
 """,
     )
+    edit("platform.yml", "layout: one_zone\n", "")
+    for name in ("nantes", "montpellier"):
+        edit(f"facilities/{name}.yml", "\nquota", "\nzone: bicZone\nquota")
     edit("platform.yml", "address: 10.77.0.13}", "address: 10.77.0.13, services: [irods_catalog_provider]}")
     result = ansible_inventory(inventory, "--list")
     assert result.returncode == 0, result.stderr
@@ -234,9 +239,28 @@ def test_trees_and_federation_reach_the_hosts_they_concern(inventory: Path, edit
     ]
     assert hosts["dc1-idp"]["bic_vault_directories"] == []
     assert hosts["dc1-icat"]["bic_zone"]["federation"] == [
-        {"name": "northZone", "host": "dc1-idp.bic.example", "port": 1300},
-        {"name": "partnerZone", "host": "icat.partner.example", "port": 1247},
+        {
+            "zone_name": "northZone",
+            "catalog_provider_hosts": ["dc1-idp.bic.example"],
+            "zone_port": 1300,
+        },
+        {
+            "zone_name": "partnerZone",
+            "catalog_provider_hosts": ["icat.partner.example"],
+            "zone_port": 1247,
+        },
     ]
+    assert hosts["dc1-icat"]["bic_zone"]["federation_names"] == ["bicZone northZone", "bicZone partnerZone"]
+    # A server connects to whichever server of the other zone holds the data, so it has to know all of them.
     assert hosts["dc1-idp"]["bic_zones"]["northZone"]["federation"] == [
-        {"name": "bicZone", "host": "dc1-icat.bic.example", "port": 1247}
+        {
+            "zone_name": "bicZone",
+            "catalog_provider_hosts": [
+                "dc1-icat.bic.example",
+                "dc1-irods.bic.example",
+                "dc2-irods.bic.example",
+            ],
+            "zone_port": 1247,
+        }
     ]
+    assert hosts["dc1-idp"]["bic_zones"]["northZone"]["federation_names"] == ["bicZone northZone"]

@@ -127,13 +127,18 @@ def test_the_state_folder_is_beside_inventories_or_in_a_lone_inventory_or_where_
             "'port' is out of range",
         ),
         (NANTES, "data_centre: dc1", "data_centre: dc9", "6:14: there is no data centre 'dc9'"),
-        (NANTES, "zone: bicZone", "zone: bicZome", "no zone 'bicZome'; did you mean 'bicZone'?"),
+        (
+            NANTES,
+            "data_centre: dc1",
+            "data_centre: dc1\nzone: bicZome",
+            "no zone 'bicZome'; did you mean 'bicZone'?",
+        ),
         (NANTES, "id: nantes", "id: rennes", "must be in a file named rennes.yml"),
         (
             NANTES,
             "    pi: {user: jmoreau",
             "    po: {user: jmoreau",
-            "15:5: a team needs a principal investigator",
+            "14:5: a team needs a principal investigator",
         ),
         (NANTES, "user: tnguyen", "user: tnguyên", "'tnguyên' is not an iRODS user name"),
         (NANTES, "user: tnguyen", "user: t nguyen", "'t nguyen' is not an iRODS user name"),
@@ -206,7 +211,7 @@ def test_a_mistake_is_named_with_its_place(
 
 def test_all_mistakes_of_all_files_come_at_once(inventory: Path, edit: Edit) -> None:
     edit(PLATFORM, "10.77.0.13", "10.77.0.12")
-    edit(NANTES, "zone: bicZone", "zone: nowhere")
+    edit(NANTES, "data_centre: dc1", "data_centre: dc1\nzone: nowhere")
     edit(MONTPELLIER, "role: contributor", "role: boss")
     (inventory / "facilities" / "empty.yml").touch()
     (inventory / "facilities" / "latin.yml").write_bytes("id: é".encode("latin-1"))
