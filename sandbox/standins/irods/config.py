@@ -35,6 +35,16 @@ class TlsClient:
 
 
 @dataclass(frozen=True, slots=True)
+class FederatedZone:
+    """A zone that the server knows as another one: its own key, that of the federation, and its servers."""
+
+    name: str
+    zone_key: str
+    negotiation_key: str
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
     """One server's settings."""
 
@@ -57,6 +67,7 @@ class ServerConfig:
     tls_client: TlsClient = field(default_factory=TlsClient)
     database: dict[str, Any] | None = field(default=None, repr=False)
     host_aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    federation: tuple[FederatedZone, ...] = ()
     pam_check: tuple[str, ...] = PAM_CHECK
     """The program that asks PAM, with its first arguments; the user is its last, the password its input."""
 
@@ -125,4 +136,13 @@ def parse(document: dict[str, Any], catalogue: Path, rules_directory: Path) -> S
         host_aliases={
             entry["addresses"][0]: tuple(entry["addresses"]) for entry in entries if entry.get("addresses")
         },
+        federation=tuple(
+            FederatedZone(
+                zone["zone_name"],
+                zone["zone_key"],
+                zone["negotiation_key"],
+                tuple(zone["catalog_provider_hosts"]),
+            )
+            for zone in document["federation"]
+        ),
     )

@@ -1,14 +1,15 @@
 """How a connection begins: start-up message, negotiation of TLS, version, shared secret; both ends of it.
 
-Between servers it also ends with a proof that both have the zone's keys. iRODS puts that proof into the
-negotiation; only stand-ins talk to stand-ins here, so ours is a challenge answered with an HMAC, which
-does not reveal the keys to the other side.
+Between servers it also ends with a proof that both have the zone's keys, or those of a federation. iRODS puts
+that proof into the negotiation; only stand-ins talk to stand-ins here, so ours is a challenge answered with
+an HMAC, which does not reveal the keys to the other side.
 """
 
 import base64
 import contextlib
 import hmac
 import json
+import secrets
 import socket
 import ssl
 from collections.abc import Callable
@@ -24,8 +25,9 @@ USE_TLS, USE_TCP, FAILURE = "CS_NEG_USE_SSL", "CS_NEG_USE_TCP", "CS_NEG_FAILURE"
 NEGOTIATE = "request_server_negotiation"
 PEER_OPTION = "irods-standin-server"
 AUTHENTICATION_API = 110000
-# What a connection to another server is for: its files, the requests of a client, a client's rule.
-FILES, CLIENT, RULES = "files", "client", "rules"
+# What a connection to another server is for: its files, the requests of a client, a client's rule, the
+# requests of a client of this zone about the other server's zone.
+FILES, CLIENT, RULES, FEDERATION = "files", "client", "rules", "federation"
 _TIMEOUT = 30.0
 _FAREWELL = 2.0
 
@@ -169,12 +171,12 @@ def connect(
     purpose: str = FILES,
     default_resource: str = "",
 ) -> Channel:
-    """Connect to another server of the zone and prove that we know the zone's keys.
+    """Connect to another server and prove that we know the zone's keys, or the federation's.
 
     On a connection for a client's requests the other server makes new data objects on `default_resource`.
     Raises `IrodsError`
-    with -162000 when it cannot be reached, -1825000 when the two do not agree on TLS and -910000 when the
-    zone's keys differ.
+    with -162000 when it cannot be reached, -1825000 when the two do not agree on TLS and -147000 when the
+    keys differ.
     """
     try:
         channel = Channel(socket.create_connection((host, port), _TIMEOUT))
@@ -182,7 +184,7 @@ def connect(
         raise IrodsError(Code.SYS_SOCK_CONNECT_ERR, f"{host}:{port}: {error}") from error
     try:
         _start(config, channel, host, startup)
-        _prove_keys(config, channel, purpose, default_resource)
+        _prove_keys(config, channel, host, purpose, default_resource)
         channel.sock.settimeout(None)
     except (OSError, ProtocolError) as error:
         close(channel)
@@ -212,23 +214,51 @@ def _start(config: ServerConfig, channel: Channel, host: str, startup: Startup) 
         channel.write(Message("SHARED_SECRET"))
 
 
-def _prove_keys(config: ServerConfig, channel: Channel, purpose: str, default_resource: str) -> None:
+def _prove_keys(
+    config: ServerConfig, channel: Channel, host: str, purpose: str, default_resource: str
+) -> None:
+    # As iRODS does, by the host's name alone: a server that `federation` does not list gets the zone's own
+    # key.
+    other = next((zone for zone in config.federation if host in zone.hosts), None)
     asked = {"scheme": "zone_key", "next_operation": "auth_agent_auth_request"}
-    challenge = request_json(channel, AUTHENTICATION_API, asked)["request_result"]
+    challenge = str(request_json(channel, AUTHENTICATION_API, asked)["request_result"])
+    key = other.negotiation_key if other else config.negotiation_key
+    ours = secrets.token_hex(32)
     answer = {
         "scheme": "zone_key",
         "next_operation": "auth_agent_auth_response",
-        "digest": key_proof(config, str(challenge)),
+        "digest": _proof(challenge, config.zone, config.zone_key, key),
+        "challenge": ours,
         "purpose": purpose,
         "default_resource": default_resource,
     }
-    request_json(channel, AUTHENTICATION_API, answer)
+    reply = request_json(channel, AUTHENTICATION_API, answer)
+    if other and not hmac.compare_digest(
+        str(reply.get("server_digest")), _proof(ours, other.name, other.zone_key, key)
+    ):
+        raise IrodsError(Code.ZONE_KEY_SIGNATURE_MISMATCH, f"{host} does not have the keys of {other.name}")
 
 
-def key_proof(config: ServerConfig, challenge: str) -> str:
-    """Return the answer to another server's challenge, which only a server with the zone's keys knows."""
-    text = f"{challenge}:{config.zone}:{config.zone_key}".encode()
-    return base64.b64encode(hmac.digest(config.negotiation_key.encode(), text, "sha256")).decode()
+def check_keys(config: ServerConfig, challenge: str, request: dict[str, Any]) -> tuple[str, str]:
+    """Return the zone of the server that answered a challenge, and our answer to its own.
+
+    Raises -147000 when its keys are neither this zone's nor those of a federated one.
+    """
+    zones = [
+        (config.zone, config.zone_key, config.negotiation_key),
+        *((zone.name, zone.zone_key, zone.negotiation_key) for zone in config.federation),
+    ]
+    digest, theirs = str(request.get("digest", "")), str(request.get("challenge", ""))
+    for zone, zone_key, key in zones:
+        if hmac.compare_digest(digest, _proof(challenge, zone, zone_key, key)):
+            return zone, _proof(theirs, config.zone, config.zone_key, key)
+    raise IrodsError(Code.ZONE_KEY_SIGNATURE_MISMATCH)
+
+
+def _proof(challenge: str, zone: str, zone_key: str, negotiation_key: str) -> str:
+    """Return the answer to a challenge, which only a server of a zone with these keys knows."""
+    text = f"{challenge}:{zone}:{zone_key}".encode()
+    return base64.b64encode(hmac.digest(negotiation_key.encode(), text, "sha256")).decode()
 
 
 def request(channel: Channel, number: int, document: dict[str, Any], bs: bytes = b"") -> Message:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import grid, resources
 from .catalogue import Catalogue
-from .config import PAM_CHECK, ServerConfig, TlsClient, TlsServer
+from .config import PAM_CHECK, FederatedZone, ServerConfig, TlsClient, TlsServer
 from .faults import Faults
 from .log import Log
 from .server import Server
@@ -43,6 +43,7 @@ class Options:
     zone_key: str = "TEMPORARY_ZONE_KEY"
     negotiation_key: str = "32_byte_server_negotiation_key__"
     pam_check: tuple[str, ...] = PAM_CHECK
+    federation: tuple[FederatedZone, ...] = ()
 
 
 def core_rules(policy: str, default_resource: str, quotas: str = "off") -> str:
@@ -74,6 +75,7 @@ def configuration(options: Options) -> ServerConfig:
         catalogue=options.directory / "catalogue.db",
         rules_directory=options.directory,
         pam_check=options.pam_check,
+        federation=options.federation,
         tls_server=options.tls_server,
         tls_client=options.tls_client,
     )

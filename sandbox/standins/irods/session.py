@@ -15,6 +15,7 @@ from .catalogue import Catalogue
 from .config import ServerConfig
 from .dataobjects import FIRST_DESCRIPTOR, LAST_DESCRIPTOR, STALE, OpenObject, finish
 from .errors import Code, IrodsError
+from .federation import Federation, remote_client
 from .genquery1 import Cursors
 from .handshake import AUTHENTICATION_API, NEGOTIATE, PEER_OPTION, Startup
 from .passwords import signature
@@ -49,6 +50,7 @@ class Session:
         self._objects: dict[int, OpenObject] = {}
         self._vaults: dict[str, RemoteVault] = {}
         self._files = FileService()
+        self._federation = Federation(self)
         self.signature = ""
         self.cursors = Cursors()
         self.default_resource = state.rules.default_resource
@@ -139,6 +141,10 @@ class Session:
         self._objects[descriptor] = opened
         return descriptor
 
+    def has_object(self, descriptor: int) -> bool:
+        """Return whether a descriptor is that of an open data object of this zone."""
+        return descriptor in self._objects
+
     def object(self, descriptor: int) -> OpenObject:
         """Return an open data object. Raises -19000 or -345000 for a descriptor that is none."""
         if not FIRST_DESCRIPTOR <= descriptor <= LAST_DESCRIPTOR:
@@ -209,6 +215,8 @@ class Session:
             raise IrodsError(Code.SYS_UNMATCHED_API_NUM)
         if entry.admin and not user.admin:
             raise IrodsError(Code.SYS_NO_API_PRIV)
+        if not self.from_peer and (reply := self._federation.answer(message)) is not None:
+            return reply
         return entry.handler(self, message).message()
 
     def _log_call(self, number: int, entry: Api | None, message: Message, reply: Message) -> None:
@@ -237,8 +245,10 @@ class Session:
         challenge, self._challenge = self._challenge, ""
         digest = str(request.get("digest", ""))
         if scheme == "zone_key":
-            if not secrets.compare_digest(digest, handshake.key_proof(self.config, challenge)):
-                raise IrodsError(Code.REMOTE_SERVER_AUTHENTICATION_FAILURE)
+            zone, request["server_digest"] = handshake.check_keys(self.config, challenge, request)
+            if zone != self.config.zone:
+                self._visit(zone, str(request.get("purpose")))
+                return Reply(body=binary_json(json.dumps(request, sort_keys=True, separators=(",", ":"))))
             # Never on a connection that carries a client's requests: the file API knows no permissions.
             self._serves_files = request.get("purpose") == handshake.FILES
             self._runs_rules = request.get("purpose") == handshake.RULES
@@ -272,6 +282,13 @@ class Session:
             self.parents = resources.parents(tx)
         self._user = client
 
+    def _visit(self, zone: str, purpose: str) -> None:
+        """Take the requests of a user of another zone, whose server has proved itself, and nothing else."""
+        if purpose != handshake.FEDERATION:
+            raise IrodsError(Code.SYS_NO_API_PRIV)
+        with self.catalogue.read() as tx:
+            self._user = remote_client(tx, self._startup, zone)
+
     def _clean_up(self) -> None:
         for opened in self._objects.values():
             opened.file.close()
@@ -281,6 +298,7 @@ class Session:
                     finish(tx, opened.replica, opened.replica.size, STALE, "")
         self._objects.clear()
         self._files.close()
+        self._federation.close()
         for vault in self._vaults.values():
             vault.disconnect()
 

@@ -112,7 +112,7 @@ def test_consumer_makes_its_storage_resource_once(layout, tmp_path, monkeypatch)
         with pytest.raises(setup.SetupError, match=r"iadmin mkresc consumerResource .* -809000"):
             setup.set_up(layout, wanted)
         stranger = document(layout, "consumer", provider.port, zone_key="ANOTHER_ZONE_KEY")
-        with pytest.raises(setup.SetupError, match="-910000"):
+        with pytest.raises(setup.SetupError, match="-147000"):
             setup.set_up(layout, stranger)
 
 
