@@ -1,7 +1,7 @@
 """The tables. They are made by the migrations; a test holds the two to each other.
 
-`run`, `run_end`, `change_event` and `rollout_event` are append-only: triggers refuse to change or delete their
-rows.
+`run`, `run_end`, `change_event` and `rollout_event` are append-only: triggers refuse to change or delete
+their rows.
 """
 
 from datetime import UTC, datetime

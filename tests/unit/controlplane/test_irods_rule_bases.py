@@ -177,6 +177,7 @@ def test_a_release_is_staged_activated_and_confirmed(server: Server) -> None:
     before = server.do("status")
     assert before["pending"]["to"] == names
     assert 0 < before["pending"]["seconds_left"] <= 60
+    assert before["pending"]["complaint"] == ""
     assert before["record"] is None
     assert server.do("confirm") == {"changed": True}
     after = server.do("status")
@@ -227,6 +228,7 @@ def test_a_rule_base_that_the_journal_complains_of_later_is_not_confirmed(server
     assert server.activate(server.stage(raw_data="# LATE\n")).returncode == 0
     done = server.run("confirm")
     assert (done.returncode, "error parsing rule" in done.stderr) == (1, True)
+    assert "error parsing rule" in server.do("status")["pending"]["complaint"]
     assert server.do("rollback")["changed"]
     assert server.running == OLD
 
