@@ -20,7 +20,7 @@ from sandbox.standins.irods.launcher import Options, running
 FEDERATION_KEY = "the_key_of_the_federation_000000"
 ADDRESSES = {"westZone": "127.0.0.1", "southZone": "127.0.0.2"}
 MISMATCH = "-147000"
-"""The code ZONE_KEY_SIGNATURE_MISMATCH, which the client library does not know: it raises KeyError with it."""
+"""The code ZONE_KEY_SIGNATURE_MISMATCH, which the client library does not know: it raises a KeyError."""
 
 
 class Zones:

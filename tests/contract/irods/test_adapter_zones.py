@@ -1,0 +1,95 @@
+"""The control plane on a zone that others are federated with, and on storage resources that are taken out."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from facility_site import Site, described
+from irods.exception import PycommandsException, iRODSException
+from irods.models import Group, Resource, User
+from zone_under_test import open_session
+
+from controlplane.systems.irods import calls
+
+FAR = """
+  {id}Zone:
+    catalog_provider: far
+    administrator: {{password: {{file: password}}}}
+    federation: [{zone}]
+"""
+
+ACCESS = "access_from: [{{data_centre: dc2, access: write}}]\n"
+
+
+@pytest.fixture
+def federated(site: Site) -> Iterator[Site]:
+    """The facility's people reach its data from a second data centre, whose zone is federated with this one."""
+    site.edit_platform("Nantes}}}}", "Nantes}}, dc2: {{title: Two, city: Nice}}}}")
+    far = "  far: {{data_centre: dc2, address: 127.0.0.9, services: [irods_catalog_provider]}}\n"
+    site.edit_platform("zones:\n", f"{far}zones:\n")
+    site.edit_platform("    ca_file:", f"    federation: [{site.id}Zone]\n    ca_file:")
+    file = site.folder / "platform.yml"
+    file.write_text(file.read_text() + FAR.format(id=site.id, zone=site.server.zone))
+    site.edit("storage_resources:", f"{ACCESS}storage_resources:")
+    yield site
+    with open_session(site.server) as session:
+        for name in ("ref", "pi", "writer", "reader"):
+            with suppress(iRODSException, PycommandsException):
+                calls.administer(session, "rm", "user", f"{site.id}.{name}#{site.id}Zone", "")
+        with suppress(iRODSException, PycommandsException):
+            calls.administer(session, "rm", "zone", f"{site.id}Zone")
+
+
+def test_remote_users_come_and_lose_their_access(federated: Site) -> None:
+    site, zone = federated, f"{federated.id}Zone"
+    site.settle()
+    with open_session(site.server) as session:
+        where = (Group.name == f"{site.id}-cells", User.zone == zone)
+        members = {row[0] for row in calls.rows(session, (User.name,), where)}
+        assert members == {f"{site.id}.{name}" for name in ("pi", "writer", "reader")}
+        access = session.acls.get(session.collections.get(site.home(f"{site.id}-cells")))
+        levels = {(found.user_name, found.user_zone): found.access_name for found in access}
+    assert levels[f"{site.id}.writer", zone] == "modify_object"
+    assert levels[f"{site.id}.pi", zone] == "modify_object"
+    assert (f"{site.id}.reader", zone) not in levels
+    site.edit(ACCESS, "")
+    plan = site.plan()
+    assert described(plan) == [
+        ("update", site.id, ("acl", "members")),
+        ("update", f"{site.id}-cells", ("acl", "members")),
+        ("update", f"{site.id}-roots", ("acl", "members")),
+    ]
+    assert {kept.key.name for kept in plan.kept} == {
+        f"{site.id}.{name}#{zone}" for name in ("ref", "pi", "writer", "reader")
+    }
+    site.settle()
+
+
+def test_a_zone_is_known_before_its_users_are_made(federated: Site) -> None:
+    names = [change.key.name for change in federated.plan().changes]
+    zone = names.index(f"{federated.id}Zone")
+    assert all(zone < place for place, name in enumerate(names) if "#" in name)
+
+
+def test_a_storage_resource_is_taken_out_and_brought_back(site: Site) -> None:
+    site.settle()
+    for before, status in (("up", "down"), ("down", "up")):
+        if status == "down":
+            site.edit(", vault:", ", status: down, vault:")
+        else:
+            site.edit("status: down", "status: up")
+        plan = site.plan()
+        (change,) = plan.changes
+        (item,) = change.fields
+        assert (item.name, item.before, item.after) == ("status", before, status)
+        site.settle()
+        with open_session(site.server) as session:
+            found = calls.rows(session, (Resource.status,), (Resource.name == f"{site.id}-raw",))
+        assert found == [(status,)]
+
+
+def test_a_storage_resource_may_be_down_from_the_start(site: Site) -> None:
+    site.edit(", vault: /var/lib/irods/{id}", ", status: down, vault: /var/lib/irods/{id}")
+    site.settle()
+    with open_session(site.server) as session:
+        assert calls.rows(session, (Resource.status,), (Resource.name == f"{site.id}-raw",)) == [("down",)]
