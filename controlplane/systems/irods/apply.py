@@ -24,7 +24,9 @@ from controlplane.systems.irods.queries import ZONE_COMMENT
 from controlplane.systems.irods.resources import (
     GROUP,
     MARK,
+    POLICY_GROUP,
     REMOTE_ZONE,
+    RULE_PARAMETER,
     STORAGE_RESOURCE,
     USER,
     parse_entries,
@@ -45,6 +47,9 @@ NO_SUCH_ZONE = -828000
 COLLECTION_NOT_EMPTY = -821000
 # What there is to say about a collection that is gone, by the call that is told.
 NO_COLLECTION = (-358000, -808000, -814000, -816000)
+
+MARKED_AT_ONCE = (REMOTE_ZONE, RULE_PARAMETER)
+"""What one call makes and marks, so that it needs no claim."""
 
 T = TypeVar("T")
 
@@ -76,7 +81,7 @@ class Applier:
         made = [
             change.key
             for change in changes
-            if change.action is Action.CREATE and change.key.kind != REMOTE_ZONE
+            if change.action is Action.CREATE and change.key.kind not in MARKED_AT_ONCE
         ]
         if made:
             self.client.call(lambda session: self.ledger.write(session, made), patience=PATIENCE)
@@ -111,6 +116,9 @@ class Applier:
         return remark
 
     def _make(self, change: Change) -> str:
+        if change.key.kind == RULE_PARAMETER:
+            self._set_parameter(change)
+            return ""
         if change.action is Action.DELETE:
             return self._delete(change)
         if change.action is Action.CREATE:
@@ -152,6 +160,25 @@ class Applier:
         except IrodsError as error:
             if error.code not in done:
                 raise
+
+    def _set_parameter(self, change: Change) -> None:
+        """Give a parameter of a rule base its value in place of all that it has, or take them away."""
+        rule_base, _, parameter = change.key.name.partition(":")
+        attribute = resources.parameter_attribute(rule_base, parameter)
+        item = change.field("value")
+        where = (User.name == POLICY_GROUP, UserMeta.name == attribute)
+
+        def work(session: iRODSSession) -> None:
+            avus = calls.rows(session, (UserMeta.value, UserMeta.units), where)
+            if change.action is Action.DELETE:
+                mine = [(attribute, value, unit) for value, unit in avus if unit == self.platform]
+                calls.change_avus(session, POLICY_GROUP, remove=mine)
+                return
+            # Where only the mark is missing, the value stays.
+            value = str(item.after) if item else avus[0][0]
+            calls.set_mark(session, calls.ACCOUNT, POLICY_GROUP, (attribute, value, self.platform))
+
+        self._call(work)
 
     def _create(self, change: Change) -> None:
         after = {item.name: item.after for item in change.fields}

@@ -46,7 +46,7 @@ _SUM, _COUNT = 4, 6
 EMPTY_HOST, EMPTY_VAULT = "EMPTY_RESC_HOST", "EMPTY_RESC_PATH"
 """Host and vault of a storage resource that coordinates others."""
 
-COLLECTION, ACCOUNT, STORAGE_RESOURCE = "-C", "-u", "-R"
+COLLECTION, ACCOUNT, STORAGE_RESOURCE, DATA_OBJECT = "-C", "-u", "-R", "-d"
 """What an AVU is on, as the server calls it; groups are accounts."""
 
 
@@ -76,6 +76,20 @@ def set_mark(session: iRODSSession, kind: str, name: str, avu: tuple[str, str, s
     request(session, "MOD_AVU_METADATA_AN", MetadataRequest("set", kind, name, *avu, **keywords))
 
 
+def change_avu(
+    session: iRODSSession,
+    verb: str,
+    kind: str,
+    name: str,
+    avu: tuple[str, str, str],
+    *,
+    as_admin: bool = False,
+) -> None:
+    """Add one AVU of an object or take it away (`verb` is `add` or `rm`), as imeta does."""
+    keywords = {"irodsAdmin": ""} if as_admin else {}
+    request(session, "MOD_AVU_METADATA_AN", MetadataRequest(verb, kind, name, *avu, **keywords))
+
+
 def change_avus(
     session: iRODSSession,
     account: str,
@@ -93,15 +107,13 @@ def change_avus(
         session.metadata.apply_atomic_operations(User, account, *operations)
 
 
-def set_access(session: iRODSSession, path: str, account: tuple[str, str], level: str) -> None:
+def set_access(
+    session: iRODSSession, path: str, account: tuple[str, str], level: str, *, as_admin: bool = True
+) -> None:
     """Give an account (name and zone) a level of access to a collection and all in it; null takes it away."""
-    request(
-        session,
-        "MOD_ACCESS_CONTROL_AN",
-        ModAclRequest(
-            recursiveFlag=1, accessLevel=f"admin:{level}", userName=account[0], zone=account[1], path=path
-        ),
-    )
+    level = f"admin:{level}" if as_admin else level
+    body = ModAclRequest(recursiveFlag=1, accessLevel=level, userName=account[0], zone=account[1], path=path)
+    request(session, "MOD_ACCESS_CONTROL_AN", body)
 
 
 def set_inheritance(session: iRODSSession, path: str, *, on: bool) -> None:
@@ -124,6 +136,18 @@ def run_on(session: iRODSSession, host: str) -> None:
         inpParamArray=MsParamArray(paramLen=0, oprType=0, MsParam_PI=[]),
     )
     request(session, "EXEC_MY_RULE_AN", rule)
+
+
+def run_rule(session: iRODSSession, rule: str) -> None:
+    """Let the server carry out a rule's text with its rule engine for the rule language."""
+    body = RuleExecutionRequest(
+        myRule=f"@external rule {{ {rule} }}",
+        addr=RodsHostAddress(hostAddr="", rodsZone="", port=0, dummyInt=0),
+        condInput=StringStringMap({"instance_name": RULE_ENGINE}),
+        outParamDesc="ruleExecOut",
+        inpParamArray=MsParamArray(paramLen=0, oprType=0, MsParam_PI=[]),
+    )
+    request(session, "EXEC_MY_RULE_AN", body)
 
 
 def rows(

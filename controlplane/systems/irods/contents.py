@@ -9,7 +9,15 @@ from controlplane.state import Fields, Key, Resource, State
 from controlplane.systems.irods import calls, resources
 from controlplane.systems.irods.calls import Row
 from controlplane.systems.irods.claims import CLAIM, Claim
-from controlplane.systems.irods.resources import GROUP, MARK, REMOTE_ZONE, STORAGE_RESOURCE, TOTAL, USER
+from controlplane.systems.irods.resources import (
+    GROUP,
+    MARK,
+    POLICY_GROUP,
+    REMOTE_ZONE,
+    STORAGE_RESOURCE,
+    TOTAL,
+    USER,
+)
 
 Mark = tuple[str, str]
 """Platform and facility of a mark."""
@@ -38,6 +46,8 @@ class Zone:
     storage_marks: dict[str, Mark] = field(default_factory=dict)
     zones: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Host with port, and comment, by remote zone."""
+    parameters: dict[str, list[Mark]] = field(default_factory=lambda: defaultdict(list))
+    """Values and units of the policy group's AVUs, by rule base and parameter."""
     foreign: set[str] = field(default_factory=set)
     """The zones of accounts that are not of this zone."""
     holdings: dict[str, str] = field(default_factory=dict)
@@ -85,6 +95,8 @@ def _join_accounts(
     for number, attribute, value, unit in rows["account_avus"]:
         if attribute == MARK:
             zone.account_marks[number] = (value, unit)
+        elif (parameter := resources.parameter_of(attribute)) and names.get(number) == POLICY_GROUP:
+            zone.parameters[parameter].append((value, unit))
         elif attribute == CLAIM:
             claim = Claim.parse(value, unit)
             if claim.platform == platform:
@@ -139,6 +151,7 @@ def compile_state(zone: Zone, platform: str, administrator: str, erasable: Colle
                 ),
                 *(compiler.storage_resource(name) for name in zone.storage),
                 *(compiler.remote_zone(name) for name in zone.zones),
+                *(compiler.rule_parameter(name) for name in zone.parameters),
             ]
         )
 
@@ -208,6 +221,17 @@ class _Compiler:
             connection=connection,
             owned=self._ours(mark, REMOTE_ZONE, name),
             keep=resources.KEPT_REMOTE_ZONE if name in self.zone.foreign else "",
+        )
+
+    def rule_parameter(self, name: str) -> Resource:
+        # Rules may read somebody else's value as well as ours: then there is a difference to mend.
+        values = sorted(self.zone.parameters[name])
+        ours = [unit for _, unit in values if unit == self.platform]
+        return resources.rule_parameter(
+            name,
+            mark=self.platform if ours else values[0][1],
+            value=" and ".join(value for value, _ in values),
+            owned=bool(ours),
         )
 
     def _ours(self, mark: Mark | None, kind: str, name: str) -> bool:

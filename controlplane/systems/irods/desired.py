@@ -34,6 +34,7 @@ def desired_state(platform: Platform, zone: Zone) -> State:
                 *(made for facility in facilities for made in _groups(platform.name, facility, keys)),
                 *_storage_resources(platform, zone),
                 *_remote_zones(platform.name, zone),
+                *_rule_parameters(platform, zone),
             ]
         )
 
@@ -157,3 +158,24 @@ def _remote_zones(platform: str, zone: Zone) -> Iterator[Resource]:
             mark=resources.mark(platform, ""),
             connection=f"{remote.host}:{remote.port}",
         )
+
+
+def _rule_parameters(platform: Platform, zone: Zone) -> Iterator[Resource]:
+    """The parameters that differ from their rule bases' defaults, and the group that carries them."""
+    marked = resources.mark(platform.name, "")
+    here = [use for use in platform.rules.rule_bases.values() if zone.name in use.zones]
+    if here:
+        yield resources.group(
+            resources.POLICY_GROUP,
+            mark=marked,
+            members=(),
+            quotas={},
+            collection=True,
+            collection_mark=marked,
+            inheritance=False,
+            # A new group owns its home.
+            acl=(entry(resources.POLICY_GROUP, READ),),
+        )
+    for use in here:
+        for parameter, value in use.parameters.items():
+            yield resources.rule_parameter(f"{use.name}:{parameter}", mark=marked, value=value)

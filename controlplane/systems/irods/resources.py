@@ -9,11 +9,14 @@
   Type, host and vault are fixed: moving data is not a plan's work. Its place below a parent is a field of the
   child. One whose status is down is neither written to nor read from.
 - A **remote zone** is a zone that this one is federated with.
+- A **rule parameter** is a value that a rule base reads while it runs: an AVU of the group `bic_policy`,
+  which has no members.
 
 Each carries a mark, the AVU `bic:managed` = the platform's name, with the facility as its unit; a remote
-zone, which can have no AVU, carries it in its comment. What has no mark is not ours. Creation and mark are
-two calls, except for a remote zone, so before it creates, an apply claims what it is about to make (see
-`claims.py`). An object without a mark and with a claim was made by an apply that did not finish, and is ours.
+zone, which can have no AVU, carries it in its comment, and a rule parameter as its unit. What has no mark is
+not ours. Creation and mark are two calls, except for the last two, so before it creates, an apply claims what
+it is about to make (see `claims.py`). An object without a mark and with a claim was made by an apply that did
+not finish, and is ours.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,6 +28,12 @@ USER = "user"
 GROUP = "group"
 STORAGE_RESOURCE = "storage_resource"
 REMOTE_ZONE = "remote_zone"
+RULE_PARAMETER = "rule_parameter"
+
+POLICY_GROUP = "bic_policy"
+"""The group whose AVUs are the parameters of rule bases. Everybody may read accounts' AVUs."""
+
+_PARAMETER = "bic:rule:"
 
 MARK = "bic:managed"
 
@@ -205,6 +214,24 @@ def storage_resource(
         facility=facility,
         owned=owned,
         keep=KEPT_STORAGE_RESOURCE,
+    )
+
+
+def parameter_attribute(rule_base: str, parameter: str) -> str:
+    """The attribute of the AVU that holds a parameter of a rule base."""
+    return f"{_PARAMETER}{rule_base}:{parameter}"
+
+
+def parameter_of(attribute: str) -> str:
+    """`rule base:parameter` of such an attribute; empty for any other."""
+    return attribute.removeprefix(_PARAMETER) if attribute.startswith(_PARAMETER) else ""
+
+
+def rule_parameter(name: str, *, mark: str, value: str, owned: bool = True) -> Resource:
+    """A parameter of a rule base, named `rule base:parameter`, with its value as rules read it."""
+    fields = make_fields({"mark": mark, "value": value})
+    return Resource(
+        Key(RULE_PARAMETER, name), fields, depends_on=frozenset({Key(GROUP, POLICY_GROUP)}), owned=owned
     )
 
 
