@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from controlplane.cli import rules_rollout
+
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(rules_rollout.app)
 
 
 @app.callback()
