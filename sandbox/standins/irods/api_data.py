@@ -117,11 +117,11 @@ def _places(session: Session, leaves: list[Resource], path: str) -> list[tuple[R
 
 def _create(session: Session, path: str, keywords: dict[str, str], flags: int, size: int) -> OpenObject:
     """Register a new data object and open its first replica."""
-    wanted = keywords.get("destRescName") or keywords.get("defRescName") or session.default_resource
+    wanted = keywords.get("destRescName") or keywords.get("defRescName") or session.default_resource(path)
     with session.catalogue.read() as tx:
         dataobjects.check_create(tx, session.config.zone, session.user, path)
         leaves = resources.leaves_for_create(tx, wanted)
-        if session.rules.enforces_quotas:
+        if session.enforces_quotas:
             for leaf_resource in leaves:
                 quotas.check(tx, session.user, leaf_resource.resc_id, size)
     places = _places(session, leaves, path)
@@ -150,7 +150,7 @@ def _open(session: Session, path: str, keywords: dict[str, str], flags: int, siz
                 raise IrodsError(Code.OVERWRITE_WITHOUT_FORCE_FLAG)
             dataobjects.existing(tx, session.user, path, access.MODIFY if writable else access.READ)
             replica = dataobjects.usable(dataobjects.replicas(tx, data_id))
-            if writable and session.rules.enforces_quotas:
+            if writable and session.enforces_quotas:
                 quotas.check(tx, session.user, replica.resource.resc_id, size)
     if data_id is None:
         if not flags & os.O_CREAT:

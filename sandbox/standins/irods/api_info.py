@@ -1,17 +1,14 @@
-"""The APIs that tell about the server and the zone, and the one that runs a client's rule."""
+"""The APIs that tell about the server and the zone."""
 
-import base64
 import json
 import os
 import platform
 
-from . import rules
-from .api import EXEC_MY_RULE, Reply, api
+from .api import Reply, api
 from .config import API_VERSION, RELEASE
-from .errors import Code, IrodsError
 from .resources import COORDINATING_TYPES, STORAGE_TYPES
 from .session import Session
-from .wire import Message, Node, element, leaf, text
+from .wire import Message, element, leaf
 
 # The features of iRODS 5.0.2's libraries, with the version (as date) of their introduction.
 FEATURES = {
@@ -31,8 +28,6 @@ FEATURES = {
     "IRODS_LIBRARY_FEATURE_TICKET_ADMINISTRATION": 202209,
     "IRODS_LIBRARY_FEATURE_ZONE_ADMINISTRATION": 202210,
 }
-# The real server sends its whole output buffer, padded with zero bytes.
-_OUTPUT_BUFFER = 5443
 _POLICIES = ("acPreConnect", "acRescQuotaPolicy", "acSetRescSchemeForCreate")
 
 
@@ -139,35 +134,3 @@ def zone_report(session: Session, _message: Message) -> Reply:
     coordinating = [{"name": row[0], "type": row[1]} for row in rows]
     zone = {"coordinating_resources": coordinating, "servers": [_server_report(session)]}
     return _bytes_buffer({"schema_version": "v5", "zones": [zone]})
-
-
-def _output_buffer(content: str) -> str:
-    raw = content.encode()
-    if not raw:
-        return element("BinBytesBuf_PI", leaf("buflen", 0))
-    padded = raw.ljust(_OUTPUT_BUFFER, b"\0")
-    return element(
-        "BinBytesBuf_PI", leaf("buflen", len(padded)), leaf("buf", base64.b64encode(padded).decode())
-    )
-
-
-@api(EXEC_MY_RULE, "EXEC_MY_RULE_AN")
-def execute_rule(session: Session, message: Message) -> Reply:
-    """Run a client's rule, here or on the server that it names, and answer what it wrote."""
-    node = Node.parse(message.body)
-    host = node.child("RHostAddr_PI").get("hostAddr")
-    if host and not session.from_peer and not session.state.is_local(host):
-        reply = session.remote(host, message)
-        if reply.int_info < 0:
-            # As on the real server, the other's error stack stays behind.
-            raise IrodsError(reply.int_info)
-        return Reply(reply.int_info, reply.body.decode())
-    instance = node.keywords().get("instance_name")
-    if instance is not None and instance not in session.config.rule_engine_instances:
-        raise IrodsError(Code.SYS_INVALID_INPUT_PARAM, f"no rule engine instance {text(instance)}")
-    effects = rules.execute(session.rules, node.get("myRule"))
-    output = element(
-        "ExecCmdOut_PI", _output_buffer(effects.stdout), _output_buffer(effects.stderr), leaf("status", 0)
-    )
-    parameter = element("MsParam_PI", leaf("label", "ruleExecOut"), leaf("type", "ExecCmdOut_PI"), output)
-    return Reply(body=element("MsParamArray_PI", leaf("paramLen", 1), leaf("oprType", 0), parameter))

@@ -67,6 +67,15 @@ class ServerConfig:
     tls_client: TlsClient = field(default_factory=TlsClient)
     database: dict[str, Any] | None = field(default=None, repr=False)
     host_aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    grace_seconds: float = 30.0
+    """How long clients may stay when the server stops gracefully or reloads."""
+    delay_server_seconds: float = 30.0
+    """How long the delay server waits before it looks into the queue again."""
+    migration_seconds: float = 5.0
+    """How often a server looks whether it is to run the delay server."""
+    resolve_attempts: int = 300
+    """How often a new connection asks for the address of a storage resource's host that has none, a tenth of
+    a second apart, as in iRODS."""
     federation: tuple[FederatedZone, ...] = ()
     pam_check: tuple[str, ...] = PAM_CHECK
     """The program that asks PAM, with its first arguments; the user is its last, the password its input."""
@@ -101,6 +110,7 @@ def parse(document: dict[str, Any], catalogue: Path, rules_directory: Path) -> S
         for engine in engines
         for name in engine.get("plugin_specific_configuration", {}).get("re_rulebase_set", [])
     ]
+    advanced = document["advanced_settings"]
     tls = document.get("tls_server")
     client = document.get("tls_client", {})
     entries = document["host_resolution"]["host_entries"]
@@ -120,6 +130,9 @@ def parse(document: dict[str, Any], catalogue: Path, rules_directory: Path) -> S
         rule_engine_instances=tuple(engine["instance_name"] for engine in engines),
         catalogue=catalogue,
         rules_directory=rules_directory,
+        grace_seconds=float(document["graceful_shutdown_timeout_in_seconds"]),
+        delay_server_seconds=float(advanced["delay_server_sleep_time_in_seconds"]),
+        migration_seconds=float(advanced["migrate_delay_server_sleep_time_in_seconds"]),
         tls_server=None
         if tls is None
         else TlsServer(

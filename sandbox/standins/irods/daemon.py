@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import fcntl
-import json
 import os
 import signal
 import socket
@@ -131,7 +130,7 @@ class Daemon:
         self._obey(server)
         notify("STOPPING=1")
         graceful = signal.SIGQUIT in self._signals
-        server.stop(self._grace() if graceful else 0.0)
+        server.stop(server.state.config.grace_seconds if graceful else 0.0)
         if mirror is not None:
             mirror.stop()
         if watch is not None:
@@ -151,10 +150,6 @@ class Daemon:
                 "run upgrade_irods.py"
             )
 
-    def _grace(self) -> float:
-        document = json.loads(self._layout.server_config.read_text())
-        return float(document["graceful_shutdown_timeout_in_seconds"])
-
     def _obey(self, server: Server) -> None:
         while not self._asked_to_stop():
             if signal.SIGHUP in self._signals:
@@ -166,14 +161,18 @@ class Daemon:
 
     def _reload(self, server: Server) -> None:
         notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self._log.write("info", "server", "reload: the configuration is read")
         try:
-            server.reload(load_configuration(self._layout))
+            config = load_configuration(self._layout)
         except ConfigError as error:
             self._log.write("error", "server", f"Reload failed, the old configuration stays: {error}")
-            notify("READY=1", "STATUS=Reload failed. Invalid configuration, see the journal.")
+            notify("READY=1", "STATUS=Reload failed due to invalid configuration")
             return
-        self._log.write("info", "server", "configuration and rule bases were read again")
-        notify("READY=1", "STATUS=Stand-in for iRODS, ready")
+        self._log.write("info", "server", "reload: the port is closed until all clients have left")
+        if not server.reload(config, self._asked_to_stop):
+            return
+        self._log.write("info", "server", "reload: configuration and rule bases were read again")
+        notify("READY=1", "STATUS=Configuration reloaded")
 
 
 def main(layout: Layout | None = None) -> int:

@@ -12,7 +12,7 @@ import json
 import secrets
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,9 +25,10 @@ USE_TLS, USE_TCP, FAILURE = "CS_NEG_USE_SSL", "CS_NEG_USE_TCP", "CS_NEG_FAILURE"
 NEGOTIATE = "request_server_negotiation"
 PEER_OPTION = "irods-standin-server"
 AUTHENTICATION_API = 110000
-# What a connection to another server is for: its files, the requests of a client, a client's rule, the
-# requests of a client of this zone about the other server's zone.
-FILES, CLIENT, RULES, FEDERATION = "files", "client", "rules", "federation"
+# What a connection to another server is for: its files, the requests of a client, a client's rule, what rules
+# ask for a client that the connecting server vouches for, and the requests of a client of this zone about the
+# other server's zone.
+FILES, CLIENT, RULES, VOUCHED, FEDERATION = "files", "client", "rules", "vouched", "federation"
 _TIMEOUT = 30.0
 _FAREWELL = 2.0
 
@@ -89,10 +90,12 @@ def _negotiation(status: int, result: str) -> Message:
     )
 
 
-def accept(channel: Channel, policy: str, context: Callable[[], ssl.SSLContext] | None) -> Startup | None:
+def accept(
+    channel: Channel, demand: Callable[[], str], context: Callable[[], ssl.SSLContext] | None
+) -> Startup | None:
     """Take a connection through its start-up as the server; afterwards it is encrypted if both sides agreed.
 
-    `policy` is what `acPreConnect` demands; `context` gives the TLS settings. Returns None for a
+    `demand` asks the rule `acPreConnect`; `context` gives the TLS settings. Returns None for a
     heartbeat, which wants no session. Raises `ProtocolError` or `IrodsError` when there will be no
     session; the client has been told as far as the protocol allows.
     """
@@ -112,6 +115,10 @@ def accept(channel: Channel, policy: str, context: Callable[[], ssl.SSLContext] 
         node.get("option"),
     )
     result = USE_TCP
+    try:
+        policy = demand()
+    except IrodsError as error:
+        raise _refuse(channel, error.code, str(error)) from error
     if startup.negotiates:
         channel.write(_negotiation(1, policy))
         reply = Node.parse(channel.read().body)
@@ -139,7 +146,7 @@ def accept(channel: Channel, policy: str, context: Callable[[], ssl.SSLContext] 
     return startup
 
 
-def _refuse(channel: Channel, code: Code, text: str) -> IrodsError:
+def _refuse(channel: Channel, code: int, text: str) -> IrodsError:
     channel.write(version(code))
     return IrodsError(code, text)
 
@@ -169,13 +176,12 @@ def connect(
     startup: Startup,
     *,
     purpose: str = FILES,
-    default_resource: str = "",
+    settings: Mapping[str, Any] | None = None,
 ) -> Channel:
     """Connect to another server and prove that we know the zone's keys, or the federation's.
 
-    On a connection for a client's requests the other server makes new data objects on `default_resource`.
-    Raises `IrodsError`
-    with -162000 when it cannot be reached, -1825000 when the two do not agree on TLS and -147000 when the
+    `settings` are what the other server is to go by instead of its own rules. Raises `IrodsError` with
+    -162000 when it cannot be reached, -1825000 when the two do not agree on TLS and -147000 when the
     keys differ.
     """
     try:
@@ -184,7 +190,7 @@ def connect(
         raise IrodsError(Code.SYS_SOCK_CONNECT_ERR, f"{host}:{port}: {error}") from error
     try:
         _start(config, channel, host, startup)
-        _prove_keys(config, channel, host, purpose, default_resource)
+        _prove_keys(config, channel, host, purpose, settings or {})
         channel.sock.settimeout(None)
     except (OSError, ProtocolError) as error:
         close(channel)
@@ -215,7 +221,7 @@ def _start(config: ServerConfig, channel: Channel, host: str, startup: Startup) 
 
 
 def _prove_keys(
-    config: ServerConfig, channel: Channel, host: str, purpose: str, default_resource: str
+    config: ServerConfig, channel: Channel, host: str, purpose: str, settings: Mapping[str, Any]
 ) -> None:
     # As iRODS does, by the host's name alone: a server that `federation` does not list gets the zone's own
     # key.
@@ -230,7 +236,7 @@ def _prove_keys(
         "digest": _proof(challenge, config.zone, config.zone_key, key),
         "challenge": ours,
         "purpose": purpose,
-        "default_resource": default_resource,
+        "settings": dict(settings),
     }
     reply = request_json(channel, AUTHENTICATION_API, answer)
     if other and not hmac.compare_digest(

@@ -42,6 +42,12 @@ class Options:
     default_resource: str = "demoResc"
     zone_key: str = "TEMPORARY_ZONE_KEY"
     negotiation_key: str = "32_byte_server_negotiation_key__"
+    grace_seconds: float = 30.0
+    reload_seconds: float = 0.05
+    """How long the port stays closed at a reload after the last client has left."""
+    delay_server_seconds: float = 1.0
+    resolve_attempts: int = 0
+    """Attempts to resolve a storage host at each login: tests have storage resources on made-up hosts."""
     pam_check: tuple[str, ...] = PAM_CHECK
     federation: tuple[FederatedZone, ...] = ()
 
@@ -74,6 +80,9 @@ def configuration(options: Options) -> ServerConfig:
         rule_engine_instances=(_RULE_ENGINE, "irods_rule_engine_plugin-cpp_default_policy-instance"),
         catalogue=options.directory / "catalogue.db",
         rules_directory=options.directory,
+        grace_seconds=options.grace_seconds,
+        delay_server_seconds=options.delay_server_seconds,
+        resolve_attempts=options.resolve_attempts,
         pam_check=options.pam_check,
         federation=options.federation,
         tls_server=options.tls_server,
@@ -105,7 +114,8 @@ def running(options: Options, faults: Faults | None = None) -> Iterator[Server]:
     """Run a server in a thread of this process; with faults, if they are given."""
     config, catalogue = prepare(options)
     address = options.address, options.port
-    server = Server(config, catalogue, Log(options.zone, syslog=False), address, faults)
+    log = Log(options.zone, syslog=False)
+    server = Server(config, catalogue, log, address, faults, reload_seconds=options.reload_seconds)
     thread = threading.Thread(target=server.serve, daemon=True, name="irodsServer")
     thread.start()
     try:

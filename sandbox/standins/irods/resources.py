@@ -2,7 +2,8 @@
 
 import re
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .catalogue import Transaction
@@ -105,6 +106,49 @@ def resolves(host: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def hosts(tx: Transaction) -> list[str]:
+    """Return the hosts of all storage resources."""
+    found = tx.rows("select distinct resc_net from r_resc_main where resc_net <> ?", (EMPTY_HOST,))
+    return [host for (host,) in found]
+
+
+class KnownHosts:
+    """Hosts that were resolved before; iRODS keeps addresses, but no failures."""
+
+    PAUSE_SECONDS = 0.1
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def resolve(self, host: str, attempts: int, interrupted: Callable[[], bool]) -> bool:
+        """Return whether a host has an address, asking so often before giving up."""
+        for _ in range(attempts):
+            if host in self._known or resolves(host):
+                self._known.add(host)
+                return True
+            if interrupted():
+                return False
+            time.sleep(self.PAUSE_SECONDS)
+        return False
+
+
+def is_own_address(host: str) -> bool:
+    """Return whether a host name resolves to an address of this machine."""
+    try:
+        addresses = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False
+    for address in addresses:
+        family = socket.AF_INET6 if ":" in str(address) else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind((str(address), 0))
+            except OSError:
+                continue
+            return True
+    return False
 
 
 def create(tx: Transaction, zone: str, request: tuple[str, str, str, str]) -> None:

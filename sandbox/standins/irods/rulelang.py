@@ -1,103 +1,81 @@
-"""A parser for the part of the iRODS rule language that rule bases are written in.
+"""A parser for the iRODS rule language, as far as rule bases of our days use it.
 
-It reads rules with parameters, blocks, `on`/`or` alternatives, `if`, `while`, `for`, `foreach`, `delay`
-and `remote`, recoveries (`:::`), functions and expressions. It does not read data type declarations,
-`match` and `let`, nor the old syntax with bars: a rule base that uses those is refused as a whole, as one
-with an error is.
+It reads rules with parameters, blocks, `on`/`or` alternatives, control structures, queries, recoveries
+(`:::`), functions and expressions, with the operators and priorities of iRODS 5.0.2's own parser. It does not
+read data type declarations, `match` and `let`, nor the old syntax with bars: a rule base that uses those is
+refused as a whole, as one with an error is.
 """
 
 import re
-from dataclasses import dataclass
+
+from .ruletree import (
+    Block,
+    Call,
+    Choice,
+    Condition,
+    Expression,
+    Literal,
+    Operation,
+    Query,
+    Rule,
+    Statement,
+    Text,
+    Variable,
+)
 
 _TOKEN = re.compile(
     r"(?P<space>\s+|\#[^\n]*)|(?P<string>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')|(?P<number>\d+(?:\.\d+)?)"
     r"|(?P<variable>[*$][A-Za-z_]\w*)|(?P<name>@?[A-Za-z_]\w*)"
-    r"|(?P<operator>:::|\+\+|&&|\|\||==|!=|<=|>=|like\b|[-+*/%<>=!(){};,.\[\]:])",
+    r"|(?P<operator>:::|\+\+|&&|\|\||%%|\^\^|==|!=|<>|<=|>=|[-+*/%<>=!(){};,.\[\]:^])",
     re.S,
 )
-_BINARY = [
-    ("||", "or"), ("&&", "and"), ("==", "!=", "like"), ("<", "<=", ">", ">="),
-    ("++",), ("+", "-"), ("*", "/", "%"),
-]  # fmt: skip
+_PRIORITIES = {
+    "=": 1,
+    **dict.fromkeys(("||", "%%"), 2),
+    "&&": 3,
+    **dict.fromkeys(("==", "!=", "like", "not like", "like regex", "not like regex"), 4),
+    **dict.fromkeys(("<", "<=", ">", ">="), 5),
+    **dict.fromkeys(("++", "+", "-"), 6),
+    **dict.fromkeys(("*", "/", "%"), 7),
+    **dict.fromkeys((".", "^", "^^"), 8),
+}
+_UNARY = 10
+_CONDITIONS = ("=", "==", "<>", "!=", ">", "<", ">=", "<=", "in", "between", "like", "not")
+_SELECTORS = ("count", "sum", "min", "max", "avg", "order", "order_asc", "order_desc")
+_CONTROL = ("if", "while", "for", "foreach", "delay", "remote")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
+_INTERPOLATED = re.compile(r"\\.|[*$][A-Za-z]\w*", re.S)
 
 
 class RuleSyntaxError(Exception):
     """A rule base or rule that cannot be parsed, with the place after the token that did not fit."""
 
-    def __init__(self, source: str, offset: int) -> None:
-        super().__init__("parseRuleSet: error parsing rule.\n" + location(source, offset))
+    def __init__(self, source: str, offset: int, rule_base: str = "") -> None:
+        super().__init__("parseRuleSet: error parsing rule.\n" + location(source, offset, rule_base))
+        self.source, self.offset = source, offset
+
+    def named(self, rule_base: str) -> "RuleSyntaxError":
+        """Return the same error with the name of the rule base, as the engine writes it to the log."""
+        return RuleSyntaxError(self.source, self.offset, rule_base)
 
 
-def location(source: str, offset: int) -> str:
+def location(source: str, offset: int, rule_base: str = "") -> str:
     """Return a place in a source as the rule engine shows it: line, column, the line and a caret under it."""
     line = source.count("\n", 0, offset)
     start = source.rfind("\n", 0, offset) + 1
     end = source.find("\n", offset)
     text = source[start:] if end < 0 else source[start:end]
     column = offset - start
-    return f"line {line}, col {column}\n{text}\n{' ' * column}^\n\n"
+    margin = "".join("\t" if character == "\t" else " " for character in text[:column].ljust(column))
+    where = f", rule base {rule_base}" if rule_base else ""
+    return f"line {line}, col {column}{where}\n{text}\n{margin}^\n\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
-    """A string or number."""
-
-    value: str | int | float
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """A local (`*x`) or session (`$x`) variable."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A rule or microservice with its arguments, and where it stands in the source."""
-
-    name: str
-    arguments: tuple["Expression", ...]
-    offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """An operator with its operands; `=` assigns."""
-
-    operator: str
-    operands: tuple["Expression", ...]
-
-
-Expression = Literal | Variable | Call | Operation
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """An action: an expression, or a control structure by its keyword with conditions and blocks."""
-
-    keyword: str
-    expressions: tuple[Expression, ...]
-    blocks: tuple[tuple["Statement", ...], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A rule: its parameters, the condition under which it applies (or None), its actions and its source."""
-
-    name: str
-    parameters: tuple[str, ...]
-    condition: Expression | None
-    body: tuple[Statement, ...]
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Token:
-    kind: str
-    text: str
-    start: int
-    end: int
+    __slots__ = ("end", "kind", "start", "text")
+
+    def __init__(self, kind: str, text: str, start: int, end: int) -> None:
+        self.kind, self.text, self.start, self.end = kind, text, start, end
 
 
 class _Parser:
@@ -116,11 +94,9 @@ class _Parser:
 
     def _peek(self, ahead: int = 0) -> _Token:
         index = self._next + ahead
-        return (
-            self._tokens[index]
-            if index < len(self._tokens)
-            else _Token("end", "", len(self._source), len(self._source))
-        )
+        if index < len(self._tokens):
+            return self._tokens[index]
+        return _Token("end", "", len(self._source), len(self._source))
 
     def _fail(self) -> RuleSyntaxError:
         return RuleSyntaxError(self._source, self._peek().end)
@@ -136,9 +112,9 @@ class _Parser:
         if not self._accept(text):
             raise self._fail()
 
-    def _name(self) -> _Token:
+    def _take(self, *kinds: str) -> _Token:
         token = self._peek()
-        if token.kind != "name":
+        if token.kind not in kinds:
             raise self._fail()
         self._next += 1
         return token
@@ -151,26 +127,18 @@ class _Parser:
 
     def _rule(self) -> list[Rule]:
         # Rules sent by clients are named `@external rule`.
-        name = self._name().text
+        first = self._take("name")
+        name = first.text
         if name == "@external":
-            name = self._name().text if self._peek().kind == "name" else name
-        parameters: list[str] = []
-        if self._accept("("):
-            while not self._accept(")"):
-                token = self._peek()
-                if token.kind not in ("variable", "name", "string"):
-                    raise self._fail()
-                self._next += 1
-                parameters.append(token.text)
-                if self._peek().text != ")":
-                    self._expect(",")
+            name = self._take("name").text if self._peek().kind == "name" else name
+        parameters = self._parameters()
         if self._accept("="):
             statement = Statement("", (self._expression(),))
             self._accept(";")
-            return [Rule(name, tuple(parameters), None, (statement,), self._source)]
+            return [Rule(name, parameters, None, (statement,), self._source, first.start)]
         self._expect("{")
-        if self._peek().text.lower() not in ("on", "or"):
-            return [Rule(name, tuple(parameters), None, self._block(), self._source)]
+        if self._peek().text.lower() != "on" or self._peek().kind == "string":
+            return [Rule(name, parameters, None, self._block(), self._source, first.start)]
         found = []
         while self._accept("on", "or"):
             condition = None
@@ -178,9 +146,20 @@ class _Parser:
                 condition = self._expression()
                 self._expect(")")
             self._expect("{")
-            found.append(Rule(name, tuple(parameters), condition, self._block(), self._source))
+            found.append(Rule(name, parameters, condition, self._block(), self._source, first.start))
         self._expect("}")
         return found
+
+    def _parameters(self) -> tuple[str, ...]:
+        found: list[str] = []
+        if self._accept("("):
+            while not self._accept(")"):
+                found.append(self._take("variable", "name", "string").text)
+                if self._accept(":"):
+                    self._take("name")
+                if self._peek().text != ")":
+                    self._expect(",")
+        return tuple(found)
 
     def _block(self) -> tuple[Statement, ...]:
         """Parse statements up to the closing brace; the opening one has been taken."""
@@ -190,95 +169,227 @@ class _Parser:
         return tuple(found)
 
     def _braced(self) -> tuple[Statement, ...]:
-        if self._accept("{"):
-            return self._block()
-        return (self._statement(),)
+        self._expect("{")
+        return self._block()
 
     def _statement(self) -> Statement:
         token = self._peek()
         keyword = token.text.lower() if token.kind == "name" and self._peek(1).text == "(" else ""
-        if keyword not in ("if", "while", "for", "foreach", "delay", "remote"):
+        if keyword not in _CONTROL:
             return self._action()
         self._next += 2
-        expressions = []
-        while not self._accept(")"):
-            if not self._accept(";", ",", "in"):
-                expressions.append(self._expression())
-        if keyword == "if" and self._accept("then"):
-            pass
-        blocks = [self._braced()]
-        if keyword == "if" and self._accept("else"):
-            blocks.append(self._braced())
+        parsers = {"if": self._if, "while": self._while, "for": self._for, "foreach": self._foreach}
+        if keyword in parsers:
+            statement = parsers[keyword](token.start)
+        else:
+            statement = self._elsewhere(keyword, token.start)
         self._accept(";")
-        return Statement(keyword, tuple(expressions), tuple(blocks))
+        return statement
+
+    def _if(self, offset: int) -> Statement:
+        condition = self._expression()
+        self._expect(")")
+        if self._accept("then") and self._peek().text != "{":
+            left = self._expression()
+            self._expect("else")
+            return Statement("", (Choice(condition, left, self._expression()),), offset=offset)
+        blocks = [self._braced()]
+        if self._accept("else"):
+            nested = self._peek().kind == "name" and self._peek().text.lower() == "if"
+            blocks.append((self._statement(),) if nested else self._braced())
+        return Statement("if", (condition,), tuple(blocks), offset=offset)
+
+    def _while(self, offset: int) -> Statement:
+        condition = self._expression()
+        self._expect(")")
+        return Statement("while", (condition,), (self._braced(),), offset=offset)
+
+    def _for(self, offset: int) -> Statement:
+        first = self._expression()
+        self._expect(";")
+        condition = self._expression()
+        self._expect(";")
+        step = self._expression()
+        self._expect(")")
+        return Statement("for", (first, condition, step), (self._braced(),), offset=offset)
+
+    def _foreach(self, offset: int) -> Statement:
+        token = self._take("variable")
+        variable = Variable(token.text, token.start)
+        over: Expression = variable
+        if self._accept("in"):
+            over = self._expression()
+        self._expect(")")
+        return Statement("foreach", (variable, over), (self._braced(),), offset=offset)
+
+    def _elsewhere(self, keyword: str, offset: int) -> Statement:
+        """Parse a block that runs at another time or place: it is kept as text too."""
+        expressions = [self._expression()]
+        while self._accept(","):
+            expressions.append(self._expression())
+        self._expect(")")
+        start = self._peek().end
+        block = self._braced()
+        text = self._source[start : self._tokens[self._next - 1].start]
+        return Statement(keyword, tuple(expressions), (block,), text, offset)
 
     def _action(self) -> Statement:
-        if self._accept("{"):
-            return Statement("block", (), (self._block(),))
+        offset = self._peek().start
         expressions = [self._expression()]
         if self._accept(":::"):
             expressions.append(self._expression())
-        if self._peek().text != "}":
-            self._expect(";")
-        return Statement("", tuple(expressions))
+        # Between actions the real parser wants no semicolon.
+        self._accept(";")
+        return Statement("", tuple(expressions), offset=offset)
 
-    def _expression(self) -> Expression:
-        left = self._binary(0)
-        if self._accept("="):
-            if not isinstance(left, Variable | Operation):
-                raise self._fail()
-            return Operation("=", (left, self._expression()))
-        return left
-
-    def _binary(self, priority: int) -> Expression:
-        if priority == len(_BINARY):
-            return self._unary()
-        left = self._binary(priority + 1)
+    def _expression(self, priority: int = 0) -> Expression:
+        if self._peek().kind == "name" and self._peek().text in ("SELECT", "select"):
+            return self._query()
+        left = self._unary()
         while True:
-            operator = self._peek().text
-            if self._peek().kind == "string" or operator not in _BINARY[priority]:
+            operator, length, offset = self._operator()
+            if not operator or _PRIORITIES[operator] <= priority:
                 return left
-            self._next += 1
-            left = Operation(operator, (left, self._binary(priority + 1)))
+            self._next += length
+            if operator == "=" and not self._assignable(left):
+                raise self._fail()
+            # Assignment takes all that follows, the others bind to the left.
+            level = 0 if operator == "=" else _PRIORITIES[operator]
+            left = Operation(operator, (left, self._expression(level)), offset)
+
+    @staticmethod
+    def _assignable(left: Expression) -> bool:
+        return isinstance(left, Variable) or (isinstance(left, Operation) and left.operator == ".")
+
+    def _operator(self) -> tuple[str, int, int]:
+        """Return the operator that comes next, of how many words it is, and where; none is empty."""
+        token = self._peek()
+        if token.kind == "operator":
+            return (token.text if token.text in _PRIORITIES else ""), 1, token.start
+        if token.kind != "name" or token.text not in ("like", "not"):
+            return "", 0, token.start
+        words = [token.text]
+        for wanted in (("not", "like"), ("like", "regex")):
+            following = self._peek(len(words))
+            if words[-1] == wanted[0] and following.kind == "name" and following.text == wanted[1]:
+                words.append(following.text)
+        found = " ".join(words)
+        return (found if found in _PRIORITIES else ""), len(words), token.start
 
     def _unary(self) -> Expression:
+        offset = self._peek().start
         for operator in ("!", "-"):
             if self._accept(operator):
-                return Operation(operator, (self._unary(),))
-        operand = self._operand()
-        while self._accept("."):
-            operand = Operation(".", (operand, Literal(self._name().text)))
-        return operand
+                return Operation(operator, (self._expression(_UNARY),), offset)
+        return self._operand()
 
-    def _operand(self) -> Expression:
+    def _operand(self) -> Expression:  # noqa: PLR0911 - one kind of operand each
         token = self._peek()
         self._next += 1
         if token.kind == "string":
-            return Literal(
-                re.sub(
-                    r"\\(.)", lambda match: {"n": "\n", "t": "\t"}.get(match[1], match[1]), token.text[1:-1]
-                )
-            )
+            return _text(token.text[1:-1], token.start)
         if token.kind == "number":
             return Literal(float(token.text) if "." in token.text else int(token.text))
         if token.kind == "variable":
-            return Variable(token.text)
+            return Variable(token.text, token.start)
         if token.text == "(":
             inner = self._expression()
             self._expect(")")
             return inner
+        if token.text == "{":
+            return Block(self._block())
         if token.kind != "name":
             self._next -= 1
             raise self._fail()
-        arguments: list[Expression] = []
+        if token.text == "if":
+            condition = self._expression()
+            self._expect("then")
+            left = self._expression()
+            self._expect("else")
+            return Choice(condition, left, self._expression())
+        if token.text in ("true", "false"):
+            return Literal(token.text == "true")
+        return Call(token.text, self._arguments(), token.start)
+
+    def _arguments(self) -> tuple[Expression, ...]:
+        found: list[Expression] = []
         if self._accept("("):
             while not self._accept(")"):
-                arguments.append(self._expression())
+                found.append(self._expression())
                 if self._peek().text != ")":
                     self._expect(",")
-        return Call(token.text, tuple(arguments), token.start)
+        return tuple(found)
+
+    def _query(self) -> Query:
+        offset = self._take("name").start
+        columns = [self._column()]
+        while self._accept(","):
+            columns.append(self._column())
+        conditions: list[Condition] = []
+        if self._accept("where"):
+            conditions.append(self._condition())
+            while self._accept("and"):
+                conditions.append(self._condition())
+        return Query(tuple(columns), tuple(conditions), offset)
+
+    def _column(self) -> tuple[str, str]:
+        name = self._take("name").text
+        if self._peek().text != "(":
+            return "", name
+        if name.lower() not in _SELECTORS:
+            raise self._fail()
+        self._expect("(")
+        column = self._take("name").text
+        self._expect(")")
+        return name.lower(), column
+
+    def _condition(self) -> Condition:
+        """Parse the conditions on one column; their values are simple, as the real parser wants them."""
+        _, column = self._column()
+        junction = ""
+        parts: list[tuple[str, tuple[Expression, ...]]] = []
+        while True:
+            operator = self._peek().text.lower()
+            if not self._accept(*_CONDITIONS):
+                raise self._fail()
+            if operator == "not":
+                self._expect("like")
+                operator = "not like"
+            operator = {"==": "=", "!=": "<>"}.get(operator, operator)
+            values = [self._operand()]
+            if operator == "between":
+                values.append(self._operand())
+            parts.append((operator, tuple(values)))
+            found = self._peek().text
+            if found not in ("||", "&&") or junction not in ("", found):
+                return Condition(column, tuple(parts), junction)
+            junction = found
+            self._next += 1
+
+
+def _text(raw: str, offset: int) -> Literal | Text:
+    """Return a string; the variables that it names are put into it when it is read."""
+    parts: list[str | Variable] = [""]
+    position = 0
+    for match in _INTERPOLATED.finditer(raw):
+        parts[-1] = f"{parts[-1]}{raw[position : match.start()]}"
+        position = match.end()
+        if match[0].startswith("\\"):
+            parts[-1] = f"{parts[-1]}{_ESCAPES.get(match[0][1], match[0][1])}"
+        else:
+            parts += [Variable(match[0], offset), ""]
+    parts[-1] = f"{parts[-1]}{raw[position:]}"
+    return Literal(str(parts[0])) if len(parts) == 1 else Text(tuple(parts))
 
 
 def parse(source: str) -> list[Rule]:
     """Return the rules of a rule base or of a client's rule. Raises `RuleSyntaxError`."""
     return _Parser(source).rules()
+
+
+def parse_actions(source: str) -> tuple[Statement, ...]:
+    """Return the actions of a text without a rule around it, as a delayed rule is kept in the catalogue.
+
+    Raises `RuleSyntaxError`.
+    """
+    return parse(f"delayed {{\n{source}\n}}")[0].body

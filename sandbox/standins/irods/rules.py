@@ -1,215 +1,171 @@
-"""The rule engine: policy read from the rule bases, and the rules that clients send.
+"""The rule engine of a server: the rule bases that it has read, and what they say where policy is asked for.
 
-Only the microservices that the stand-in knows are carried out; any other is the rule engine's error. If
-any rule base cannot be parsed, none of them counts and the built-in policy applies: iRODS fails open in
-the same way.
+If any rule base cannot be parsed, none of them counts and the built-in policy applies: iRODS fails open in
+the same way. What the stand-in would not carry out of a rule base is told when it is read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+# Importing the microservices registers them.
+from . import delayqueue, evaluation, microservices, microservices_data, rulequeries
+from .column_names import NUMBERS
 from .errors import Code, IrodsError
-from .rulelang import (
-    Call,
-    Expression,
-    Literal,
-    Operation,
-    Rule,
-    RuleSyntaxError,
-    Statement,
-    Variable,
-    location,
-    parse,
-)
+from .evaluation import SPECIAL, Evaluation
+from .rulelang import RuleSyntaxError, location, parse
+from .rulescope import MICROSERVICES, Arguments, Effects, Scope
+from .ruletree import Call, Operation, Query, Rule, Variable, expressions, within
+from .rulevalues import FUNCTIONS, RuleError
+from .sessionvariables import NAMES as SESSION_VARIABLES
 
-Value = str | int | float
-# What iRODS's default policy plugin answers where no rule base has a rule.
-DEFAULT_NEGOTIATION = "CS_NEG_DONT_CARE"
+LIBRARIES = (delayqueue, evaluation, microservices, microservices_data, rulequeries)
+
+# What iRODS's own policy plugin answers where no rule base has a rule.
+DEFAULT_NEGOTIATION = "CS_NEG_REFUSE"
 DEFAULT_RESOURCE = "demoResc"
-_POLICIES = ("CS_NEG_REFUSE", "CS_NEG_DONT_CARE", "CS_NEG_REQUIRE")
-_MAX_DEPTH = 64
+_NEGOTIATION, _CREATE, _QUOTA = "acPreConnect", "acSetRescSchemeForCreate", "acRescQuotaPolicy"
 
 
-class _Fail(Exception):
-    def __init__(self, code: int, message: str, offset: int) -> None:
-        super().__init__(message)
-        self.code, self.message, self.offset = code, message, offset
-
-
-@dataclass(slots=True)
-class Effects:
-    """What the actions of a rule did: settings by microservice, and lines written for the client."""
-
-    settings: dict[str, tuple[Value, ...]] = field(default_factory=dict)
-    stdout: str = ""
-    stderr: str = ""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RuleBase:
-    """All rules that count, in order; empty when a rule base could not be parsed."""
+    """All rules that count, in order; none, and not `initialized`, when a rule base could not be parsed."""
 
     rules: Sequence[Rule] = ()
+    initialized: bool = True
+    by_name: Mapping[str, Sequence[Rule]] = field(init=False, repr=False)
 
-    def run(
-        self, rule: Rule, arguments: list[Expression], caller: dict[str, Value], effects: Effects, depth: int
-    ) -> None:
-        """Carry out a rule's actions; variables given as arguments get the parameters' last values."""
-        if depth > _MAX_DEPTH:
-            raise IrodsError(Code.RE_UNKNOWN_ERROR, "rules call each other without end")
-        local: dict[str, Value] = {}
-        for parameter, argument in zip(rule.parameters, arguments, strict=False):
-            if not isinstance(argument, Variable) or argument.name in caller:
-                local[parameter] = self._value(argument, caller, effects, depth)
-        self._block(rule.body, local, effects, depth)
-        for parameter, argument in zip(rule.parameters, arguments, strict=False):
-            if isinstance(argument, Variable) and parameter in local:
-                caller[argument.name] = local[parameter]
+    def __post_init__(self) -> None:
+        found: dict[str, list[Rule]] = {}
+        for rule in self.rules:
+            found.setdefault(rule.name, []).append(rule)
+        object.__setattr__(self, "by_name", found)
 
-    def _block(
-        self, body: tuple[Statement, ...], local: dict[str, Value], effects: Effects, depth: int
-    ) -> None:
-        for statement in body:
-            if statement.keyword == "if":
-                chosen = 0 if self._value(statement.expressions[0], local, effects, depth) else 1
-                if chosen < len(statement.blocks):
-                    self._block(statement.blocks[chosen], local, effects, depth)
-            elif statement.keyword == "block":
-                self._block(statement.blocks[0], local, effects, depth)
-            elif statement.keyword:
-                raise IrodsError(
-                    Code.NO_RULE_OR_MSI_FUNCTION_FOUND_ERR, f"{statement.keyword} is not supported"
-                )
-            else:
-                self._value(statement.expressions[0], local, effects, depth)
+    def run(self, name: str, arguments: Arguments, scope: Scope) -> int:
+        """Carry out a policy rule; its parameters' last values are left in the arguments.
 
-    def _value(  # noqa: PLR0911 - one kind of expression each
-        self, expression: Expression, local: dict[str, Value], effects: Effects, depth: int
-    ) -> Value:
-        match expression:
-            case Literal(value):
-                return value
-            case Variable(name):
-                if name not in local:
-                    raise IrodsError(Code.RE_UNKNOWN_ERROR, f"DEBUG: unknown variable {name}")
-                return local[name]
-            case Operation("=", (Variable(name), right)):
-                local[name] = self._value(right, local, effects, depth)
-                return local[name]
-            case Operation(operator, (left, right)) if operator in ("++", "==", "!="):
-                first, second = (
-                    self._value(left, local, effects, depth),
-                    self._value(right, local, effects, depth),
-                )
-                if operator == "++":
-                    return f"{first}{second}"
-                return int((first == second) == (operator == "=="))
-            case Operation("-", (Literal(value),)) if not isinstance(value, str):
-                return -value
-            case Call(name, arguments, offset):
-                return self._call(name, list(arguments), (local, effects, depth), offset)
-            case _:
-                raise IrodsError(Code.NO_RULE_OR_MSI_FUNCTION_FOUND_ERR, "expression is not supported")
+        Returns the integer that it ends with, 0 for anything else. Raises `RuleError`.
+        """
+        result = Evaluation(self.by_name, scope).call(name, arguments, 0)
+        return result if isinstance(result, int) and not isinstance(result, bool) else 0
 
-    def _call(
-        self,
-        name: str,
-        arguments: list[Expression],
-        state: tuple[dict[str, Value], Effects, int],
-        offset: int,
-    ) -> Value:
-        local, effects, depth = state
-        rule = next((rule for rule in self.rules if rule.name == name and rule.condition is None), None)
-        if rule is not None:
-            self.run(rule, arguments, local, effects, depth + 1)
-            return 0
-        values = [self._value(argument, local, effects, depth) for argument in arguments]
-        match name, values:
-            case "writeLine", ["stdout", written]:
-                effects.stdout += f"{written}\n"
-            case "writeLine", ["stderr", written]:
-                effects.stderr += f"{written}\n"
-            case "failmsg", [int(code), message]:
-                raise _Fail(code, str(message), offset)
-            case "fail", []:
-                raise _Fail(Code.RE_UNKNOWN_ERROR, "", offset)
-            case "fail", [int(code)]:
-                raise _Fail(code, "", offset)
-            case (("msiSetDefaultResc" | "msiSetRescQuotaPolicy"), [_, *_]):
-                effects.settings[name] = tuple(values)
-            case _:
-                raise IrodsError(
-                    Code.NO_RULE_OR_MSI_FUNCTION_FOUND_ERR, f"DEBUG: {name} is not supported by the stand-in"
-                )
-        return 0
+    def negotiation(self, scope: Scope) -> str:
+        """What the server demands of an incoming connection, from the rule `acPreConnect`.
 
-    def _policy(self, name: str, arguments: list[Expression], local: dict[str, Value]) -> Effects | None:
-        """Run a policy rule; None when there is none or it fails."""
-        rule = next((rule for rule in self.rules if rule.name == name and rule.condition is None), None)
-        if rule is None:
-            return None
-        effects = Effects()
-        try:
-            self.run(rule, arguments, local, effects, 0)
-        except (_Fail, IrodsError):
-            return None
-        return effects
+        Raises `RuleError` when the rule fails: the connection is refused then.
+        """
+        if _NEGOTIATION not in self.by_name:
+            return DEFAULT_NEGOTIATION
+        arguments: Arguments = [""]
+        self.run(_NEGOTIATION, arguments, scope)
+        return str(arguments[0])
 
-    @property
-    def negotiation(self) -> str:
-        """What the server demands of incoming connections, from the rule `acPreConnect`."""
-        local: dict[str, Value] = {}
-        self._policy("acPreConnect", [Variable("*OUT")], local)
-        found = str(local.get("*OUT", DEFAULT_NEGOTIATION))
-        return found if found in _POLICIES else DEFAULT_NEGOTIATION
-
-    @property
-    def default_resource(self) -> str:
+    def default_resource(self, scope: Scope) -> str:
         """The storage resource of new data objects, from the rule `acSetRescSchemeForCreate`."""
-        effects = self._policy("acSetRescSchemeForCreate", [], {})
-        values = effects.settings.get("msiSetDefaultResc") if effects else None
+        values = self._settings(_CREATE, scope).settings.get("msiSetDefaultResc")
         return str(values[0]) if values else DEFAULT_RESOURCE
 
-    @property
-    def enforces_quotas(self) -> bool:
-        """Whether quotas are enforced, from the rule `acRescQuotaPolicy`."""
-        effects = self._policy("acRescQuotaPolicy", [], {})
-        return effects is not None and effects.settings.get("msiSetRescQuotaPolicy") == ("on",)
+    def enforces_quotas(self, scope: Scope) -> bool:
+        """Whether quotas are enforced, from the rule `acRescQuotaPolicy`; not if that fails."""
+        return self._settings(_QUOTA, scope).settings.get("msiSetRescQuotaPolicy") == ("on",)
+
+    def _settings(self, name: str, scope: Scope) -> Effects:
+        if name not in self.by_name:
+            return Effects()
+        try:
+            self.run(name, [], scope)
+        except RuleError as error:
+            scope.log(f"{name} failed: {error.code} {error.message}")
+            return Effects()
+        return scope.effects
 
 
 def load(directory: Path, names: Sequence[str]) -> tuple[RuleBase, list[str]]:
     """Read the rule bases `NAME.re` of a directory, in order; return the rules and what to log as errors."""
     rules: list[Rule] = []
-    problems: list[str] = []
     for name in names:
         path = directory / f"{name}.re"
         try:
             rules += parse(path.read_text())
         except RuleSyntaxError as error:
-            problems.append(f"{path}: {error}")
+            # As the real engine, which reads no further.
+            return RuleBase((), initialized=False), [str(error.named(name))]
         except OSError as error:
-            problems.append(f"{path}: cannot be read: {error.strerror}")
-    return RuleBase(() if problems else tuple(rules)), problems
+            return RuleBase((), initialized=False), [f"{path}: cannot be read: {error.strerror}"]
+    return RuleBase(tuple(rules)), []
 
 
-def execute(rule_base: RuleBase, source: str) -> Effects:
-    """Carry out the first rule of a text that a client sent.
+def unsupported(directory: Path, names: Sequence[str], points: frozenset[str]) -> list[str]:
+    """Return a line for each rule base with rules that the stand-in does not carry out, and why not.
 
-    Raises -1201000 for a syntax error, the code of `failmsg`, and -1097000 for what the stand-in does not
-    know.
+    `points` are the policy enforcement points that the stand-in comes to.
+    """
+    parsed = {name: parse((directory / f"{name}.re").read_text()) for name in names}
+    known = {rule.name for rules in parsed.values() for rule in rules}
+    known |= set(MICROSERVICES) | set(FUNCTIONS) | SPECIAL
+    lines = []
+    for name, rules in parsed.items():
+        reasons = {
+            rule.name: problems
+            for rule in rules
+            if (problems := sorted(set(_problems(rule, known)) | _never(rule.name, points)))
+        }
+        if reasons:
+            listed = "; ".join(f"{rule} ({', '.join(problems)})" for rule, problems in reasons.items())
+            lines.append(f"STAND-IN: of the rule base {name}, these rules are not carried out: {listed}")
+    return lines
+
+
+def _never(name: str, points: frozenset[str]) -> set[str]:
+    point = name.startswith(("pep_", "ac"))
+    return {"no such policy enforcement point here"} if point and name not in points else set()
+
+
+def _problems(rule: Rule, known: set[str]) -> list[str]:
+    found = []
+    inside = [*expressions(rule.body), *(within(rule.condition) if rule.condition is not None else ())]
+    # A key of a key-value list looks like a call without arguments.
+    keys = {
+        id(expression.operands[1])
+        for expression in inside
+        if isinstance(expression, Operation) and expression.operator == "."
+    }
+    for expression in inside:
+        match expression:
+            case Call(name, _, _) if name not in known and id(expression) not in keys:
+                found.append(f"unknown: {name}")
+            case Query(columns, conditions, _):
+                names = [name for _, name in columns] + [condition.column for condition in conditions]
+                found += [f"unknown column: {name}" for name in names if name not in NUMBERS]
+            case Variable(name, _) if name.startswith("$") and name[1:] not in SESSION_VARIABLES:
+                found.append(f"unknown session variable: {name}")
+    found += [f"pattern as parameter: {name}" for name in rule.parameters if not name.startswith("*")]
+    return found
+
+
+def execute(
+    rule_base: RuleBase, source: str, scope: Scope, inputs: Mapping[str, str] | None = None
+) -> Effects:
+    """Carry out the first rule of a text that a client sent, with the expressions that it sent as variables.
+
+    Raises -1201000 for a syntax error and the code of the action that failed otherwise. An engine whose rule
+    bases could not be read does nothing and says so to nobody, as the real one.
     """
     debug = Code.RE_UNKNOWN_ERROR.value
     try:
         rule = next(iter(parse(source)), None)
+        given = {name: parse(f"given = {value}")[0].body[0] for name, value in (inputs or {}).items()}
     except RuleSyntaxError as error:
         raise IrodsError(Code.RE_PARSER_ERROR, stack=[(debug, f"DEBUG: {error}")]) from error
     if rule is None:
         raise IrodsError(Code.RE_PARSER_ERROR)
-    effects = Effects()
+    if not rule_base.initialized:
+        return scope.effects
+    engine = Evaluation(rule_base.by_name, scope)
     try:
-        rule_base.run(rule, [], {}, effects, 0)
-    except _Fail as failure:
-        text = f"DEBUG: {failure.message}\n{location(source, failure.offset)}"
+        variables = {name: engine.value(statement.expressions[0], {}) for name, statement in given.items()}
+        engine.block(rule.body, variables)
+    except RuleError as failure:
+        text = f"DEBUG: {failure.message}\n{location(source, failure.offset or 0)}"
         raise IrodsError(failure.code, stack=[(debug, text)]) from failure
-    return effects
+    return scope.effects

@@ -1,24 +1,45 @@
 """The server: what it has loaded, its listening socket, its threads."""
 
+import contextlib
 import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 # Importing the handlers registers them.
-from . import api_admin, api_catalogue, api_data, api_grid, api_info, handshake, rules, session
+from . import (
+    api_admin,
+    api_catalogue,
+    api_data,
+    api_grid,
+    api_info,
+    api_rules,
+    handshake,
+    policy,
+    relay,
+    resources,
+    rules,
+    session,
+)
+from .agents import LocalAgent
 from .catalogue import Catalogue
 from .config import ServerConfig, TlsServer
+from .delayserver import DelayServer
 from .errors import IrodsError
 from .faults import Faults
 from .log import Log
 from .rules import RuleBase
+from .rulescope import Scope
+from .rulevalues import RuleError
 from .wire import Channel, Disconnected, ProtocolError
 
-HANDLERS = (api_admin, api_catalogue, api_data, api_grid, api_info)
+HANDLERS = (api_admin, api_catalogue, api_data, api_grid, api_info, api_rules)
 _HANDSHAKE_TIMEOUT = 30.0
 _BACKLOG = 512
+RELOAD_SECONDS = 1.5
+"""How long the port stays closed at a reload when nobody is connected, seconds."""
 
 
 class TlsFiles:
@@ -56,7 +77,7 @@ class State:
 
     config: ServerConfig
     rules: RuleBase
-    negotiation: str
+    points: policy.Points
     tls: TlsFiles | None
     catalogue: Catalogue | None
     log: Log
@@ -75,7 +96,7 @@ class State:
         ):
             return True
         if host not in self._local:
-            self._local[host] = session.is_own_address(host)
+            self._local[host] = resources.is_own_address(host)
         return self._local[host]
 
 
@@ -88,13 +109,26 @@ def load(
 ) -> State:
     """Read the rule bases that a configuration names.
 
-    One with an error does not stop the server, it drops all policy, as on the real one; it is logged.
+    One with an error does not stop the server, it drops all policy, as on the real one; it is logged. So is
+    what the stand-in does not carry out.
     """
     rule_base, problems = rules.load(config.rules_directory, config.rule_bases)
     for problem in problems:
         log.write("error", "rule_engine", problem)
+    if rule_base.initialized:
+        for line in rules.unsupported(config.rules_directory, config.rule_bases, policy.served()):
+            log.write("warn", "rule_engine", line)
     tls = None if config.tls_server is None else TlsFiles(config.tls_server)
-    return State(config, rule_base, rule_base.negotiation, tls, catalogue, log, started, faults)
+    return State(config, rule_base, policy.Points.of(rule_base), tls, catalogue, log, started, faults)
+
+
+def _negotiation(state: State, channel: Channel) -> str:
+    """Return what the rules demand of a connection. Raises -1101000 or whatever the rule fails with."""
+    scope = Scope(log=lambda line: state.log.write("info", "rule_engine", line), alive=channel.connected)
+    try:
+        return state.rules.negotiation(scope)
+    except RuleError as error:
+        raise IrodsError(error.code, f"acPreConnect: {error.message}") from error
 
 
 class Server:
@@ -107,8 +141,12 @@ class Server:
         log: Log,
         address: tuple[str, int],
         faults: Faults | None = None,
+        *,
+        reload_seconds: float = RELOAD_SECONDS,
     ) -> None:
         """Listen on an address at once; port 0 takes a free one. Raises `OSError` when it is taken."""
+        self._reload_seconds = reload_seconds
+        self._known_hosts = resources.KnownHosts()
         self._started = time.time()
         self._catalogue = catalogue
         self._log = log
@@ -118,6 +156,13 @@ class Server:
         self._open: dict[Channel, threading.Thread] = {}
         self._lock = threading.Lock()
         self._stopping = False
+        self._listening = threading.Event()
+        self._listening.set()
+        self._delay_server = self._new_delay_server()
+
+    def _new_delay_server(self) -> DelayServer:
+        state = self._state
+        return DelayServer(state.config, lambda user, zone: LocalAgent(state, user, zone), self._log)
 
     @property
     def port(self) -> int:
@@ -129,9 +174,42 @@ class Server:
         """What new connections work with."""
         return self._state
 
-    def reload(self, config: ServerConfig) -> None:
-        """Let new connections work with another configuration and freshly read rule bases."""
+    def reload(self, config: ServerConfig, interrupted: Callable[[], bool] = lambda: False) -> bool:
+        """Serve with another configuration and freshly read rule bases; return False when interrupted.
+
+        An outage, as on the real server: the port is closed until the last client has left, or the time that
+        clients have is over and they are cut off, and for a moment beyond that. Until then they are served
+        as before. Raises `OSError` when the port cannot be had again.
+        """
+        address = self._socket.getsockname()
+        grace = self._state.config.grace_seconds
+        self._listening.clear()
+        self._delay_server.stop()
+        self._close_socket()
+        if not self._wait_for_clients(grace, interrupted):
+            return False
+        self._cut_off()
+        time.sleep(self._reload_seconds)
         self._state = load(config, self._catalogue, self._log, self._started, self._faults)
+        self._socket = socket.create_server(address, backlog=_BACKLOG, reuse_port=False)
+        self._delay_server = self._new_delay_server()
+        self._delay_server.start()
+        self._listening.set()
+        return True
+
+    def _close_socket(self) -> None:
+        # Closing alone does not wake a thread that waits in accept.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _wait_for_clients(self, grace_seconds: float, interrupted: Callable[[], bool]) -> bool:
+        deadline = time.monotonic() + grace_seconds
+        while time.monotonic() < deadline and self.connections:
+            if interrupted():
+                return False
+            time.sleep(0.02)
+        return True
 
     def start(self) -> None:
         """Serve in a thread of its own."""
@@ -139,12 +217,17 @@ class Server:
 
     def serve(self) -> None:
         """Accept connections until `stop`."""
+        if not self._stopping:
+            self._delay_server.start()
         while True:
+            self._listening.wait()
             try:
                 connection, _ = self._socket.accept()
             except OSError:
                 if self._stopping:
                     return
+                if not self._listening.is_set():
+                    continue
                 raise
             channel = Channel(connection)
             thread = threading.Thread(target=self._run, args=(channel,), daemon=True, name="irodsAgent")
@@ -158,15 +241,18 @@ class Server:
             channel.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             channel.sock.settimeout(_HANDSHAKE_TIMEOUT)
             startup = handshake.accept(
-                channel, state.negotiation, None if state.tls is None else state.tls.context
+                channel,
+                lambda: _negotiation(state, channel),
+                None if state.tls is None else state.tls.context,
             )
             if startup is None:
                 return
             channel.sock.settimeout(None)
+            self._resolve_hosts(state)
             if state.config.provider or startup.peer:
                 session.Session(state, channel, startup).serve()
             else:
-                session.relay(state, channel, startup)
+                relay.relay(state, channel, startup)
         except Disconnected:
             # Somebody only looked whether the port is open.
             return
@@ -180,15 +266,32 @@ class Server:
             with self._lock:
                 self._open.pop(channel, None)
 
+    def _resolve_hosts(self, state: State) -> None:
+        """Look up the hosts of all storage resources, as an iRODS agent does when it begins.
+
+        A host that has no address is asked for again and again, by every new connection.
+        """
+        if state.catalogue is None or not state.config.resolve_attempts:
+            return
+        with state.catalogue.read() as tx:
+            hosts = resources.hosts(tx)
+        for host in hosts:
+            if state.is_local(host) or self._known_hosts.resolve(
+                host, state.config.resolve_attempts, lambda: self._stopping
+            ):
+                continue
+            state.log.write("error", "resource", f"cannot resolve the host {host} of a storage resource")
+
     def stop(self, grace_seconds: float = 0.0) -> None:
         """Stop listening, give open connections some time to end by themselves, then end them."""
         self._stopping = True
-        # Closing alone does not wake a thread that waits in accept.
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        deadline = time.monotonic() + grace_seconds
-        while time.monotonic() < deadline and self.connections:
-            time.sleep(0.1)
+        self._listening.set()
+        self._delay_server.stop()
+        self._close_socket()
+        self._wait_for_clients(grace_seconds, lambda: False)
+        self._cut_off()
+
+    def _cut_off(self) -> None:
         with self._lock:
             remaining = list(self._open.items())
         for channel, _ in remaining:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-import socket
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import faults, handshake, pam, resources, users
@@ -21,14 +21,22 @@ from .handshake import AUTHENTICATION_API, NEGOTIATE, PEER_OPTION, Startup
 from .passwords import signature
 from .peer import NAMES as FILE_APIS
 from .peer import FileService, RemoteVault
+from .policy import Policy
 from .redact import arguments, without_secrets
 from .resources import Resource
+from .rulequeries import rows
 from .rules import RuleBase
+from .rulescope import Scope
+from .sessionvariables import Identity
 from .vault import LocalVault, Vault
 from .wire import Channel, Disconnected, Message, ProtocolError, binary_json, error_stack
 
 if TYPE_CHECKING:
     from .server import State
+
+
+_ADMINISTRATOR, _USER = 5, 3
+"""How iRODS numbers the privileges of users of the zone."""
 
 
 def failure(error: IrodsError) -> Message:
@@ -43,9 +51,11 @@ class Session:
         self._state = state
         self._channel = channel
         self._startup = startup
+        self._address = _address(channel)
         self._challenge = ""
         self._serves_files = False
         self._runs_rules = False
+        self._hands_on = False
         self._user: Client | None = None
         self._objects: dict[int, OpenObject] = {}
         self._vaults: dict[str, RemoteVault] = {}
@@ -53,7 +63,10 @@ class Session:
         self._federation = Federation(self)
         self.signature = ""
         self.cursors = Cursors()
-        self.default_resource = state.rules.default_resource
+        self._given: Mapping[str, Any] = {}
+        self._quotas: bool | None = None
+        self.provider: Channel | None = None
+        """The connection to the catalog provider, on a server that has no catalogue."""
         self.parents: Mapping[str, str] = {}
         """The storage resources when the client logged in, as `resources.parents`."""
 
@@ -71,6 +84,83 @@ class Session:
     def state(self) -> State:
         """All that the server had loaded when the connection was made."""
         return self._state
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The rules around the APIs of this connection; of another server's client, of those it hands on."""
+        state = self._state
+        points = state.points.forwarded() if self._hands_on else state.points
+        scope = Scope(request=self.request, log=self._log_rule, alive=self._channel.connected)
+        return Policy(state.rules, points, self._identity, scope)
+
+    def _log_rule(self, line: str) -> None:
+        self._state.log.write("info", "rule_engine", line, request_client_user=self._startup.client_user)
+
+    def _identity(self) -> Identity:
+        startup = self._startup
+        scope = Scope(request=self.request)
+
+        def privilege(name: str, zone: str) -> int:
+            found = rows(scope, "USER_TYPE", {"USER_NAME": name, "USER_ZONE": zone})
+            return _ADMINISTRATOR if any(row["USER_TYPE"] == "rodsadmin" for row in found) else _USER
+
+        client = startup.client_user, startup.client_zone
+        proxy = startup.proxy_user, startup.proxy_zone
+        return Identity(*client, *proxy, privilege(*client), privilege(*proxy), self._address)
+
+    def request(self, number: int, packed: str) -> Message:
+        """Do an API for a rule: no policy enforcement points of this server are around it."""
+        message = Message("RODS_API_REQ", packed.encode(), int_info=number)
+        if self._state.catalogue is None and number != EXEC_MY_RULE:
+            return self.hand_on(message)
+        entry = APIS.get(number)
+        if entry is None:
+            return failure(IrodsError(Code.SYS_UNMATCHED_API_NUM))
+        try:
+            return self._carry_out(self._checked(entry), message)
+        except IrodsError as error:
+            return failure(error)
+
+    def hand_on(self, message: Message) -> Message:
+        """Have the catalog provider answer a request. Raises what `handshake.connect` raises."""
+        if self.provider is None:
+            config, startup = self.config, self._startup
+            us = Startup(
+                config.zone_user,
+                config.zone,
+                startup.client_user,
+                startup.client_zone,
+                f"{PEER_OPTION};{NEGOTIATE}",
+            )
+            host = config.provider_hosts[0]
+            self.provider = handshake.connect(config, host, config.port, us, purpose=handshake.VOUCHED)
+        self.provider.write(message)
+        return self.provider.read()
+
+    def vouch(self) -> None:
+        """Act for the client without a login: a server of the zone vouches for it. Raises -827000."""
+        if self._state.catalogue is None:
+            return
+        startup = self._startup
+        with self.catalogue.read() as tx:
+            self._user = find_user(tx, startup.client_user, startup.client_zone)
+            self.parents = resources.parents(tx)
+        if self._user is None:
+            raise IrodsError(Code.CAT_INVALID_USER)
+
+    def default_resource(self, path: str) -> str:
+        """The storage resource of a new data object, by the rules of the server that the client is on."""
+        if "default_resource" in self._given:
+            return str(self._given["default_resource"])
+        return self.rules.default_resource(self.policy.scope({"objPath": path}))
+
+    @property
+    def enforces_quotas(self) -> bool:
+        """Whether quotas are enforced, by the rules of the server that the client is on; asked once."""
+        if self._quotas is None:
+            given = self._given.get("enforces_quotas")
+            self._quotas = self.rules.enforces_quotas(self.policy.scope()) if given is None else given is True
+        return self._quotas
 
     @property
     def catalogue(self) -> Catalogue:
@@ -176,7 +266,7 @@ class Session:
                 faults.after(met, self._channel, reply)
                 self._channel.write(reply)
         finally:
-            self._clean_up()
+            self.close()
 
     def _answer(self, message: Message, met: Sequence[faults.Fault]) -> Message:
         number = message.int_info
@@ -208,13 +298,20 @@ class Session:
             return self._authenticate(message).message()
         if message.int_info in FILE_APIS and self._serves_files:
             return self._files.answer(message)
-        if message.int_info == EXEC_MY_RULE and self._runs_rules:
-            return APIS[EXEC_MY_RULE].handler(self, message).message()
-        user = self.user
+        if message.int_info != EXEC_MY_RULE or not self._runs_rules:
+            # Who has not logged in gets no answer but this.
+            _ = self.user
         if entry is None:
             raise IrodsError(Code.SYS_UNMATCHED_API_NUM)
-        if entry.admin and not user.admin:
+        checked = self._checked(entry)
+        return self.policy.call(message.int_info, message, lambda changed: self._carry_out(checked, changed))
+
+    def _checked(self, entry: Api) -> Api:
+        if entry.admin and not self.user.admin:
             raise IrodsError(Code.SYS_NO_API_PRIV)
+        return entry
+
+    def _carry_out(self, entry: Api, message: Message) -> Message:
         if not self.from_peer and (reply := self._federation.answer(message)) is not None:
             return reply
         return entry.handler(self, message).message()
@@ -252,7 +349,10 @@ class Session:
             # Never on a connection that carries a client's requests: the file API knows no permissions.
             self._serves_files = request.get("purpose") == handshake.FILES
             self._runs_rules = request.get("purpose") == handshake.RULES
-            self.default_resource = str(request.get("default_resource") or self.default_resource)
+            self._hands_on = request.get("purpose") == handshake.CLIENT
+            self._given = request.get("settings") or {}
+            if request.get("purpose") in (handshake.RULES, handshake.VOUCHED):
+                self.vouch()
         else:
             self._log_in(
                 str(request.get("user_name", "")), str(request.get("zone_name", "")), challenge, digest
@@ -289,7 +389,8 @@ class Session:
         with self.catalogue.read() as tx:
             self._user = remote_client(tx, self._startup, zone)
 
-    def _clean_up(self) -> None:
+    def close(self) -> None:
+        """Give up all that the connection has open, its own socket apart."""
         for opened in self._objects.values():
             opened.file.close()
             if opened.writable:
@@ -299,86 +400,12 @@ class Session:
         self._objects.clear()
         self._files.close()
         self._federation.close()
+        if self.provider is not None:
+            handshake.close(self.provider)
         for vault in self._vaults.values():
             vault.disconnect()
 
 
-def relay(state: State, channel: Channel, startup: Startup) -> None:
-    """Pass a client's requests on to the catalog provider and its replies back, until one of them leaves.
-
-    The client authenticates through the connection, so the provider enforces what it may do. Rules that the
-    client sends are run here. While the provider cannot be reached, every request is answered with the error
-    that was met.
-    """
-    config = state.config
-    us = Startup(
-        startup.proxy_user,
-        startup.proxy_zone,
-        startup.client_user,
-        startup.client_zone,
-        f"{PEER_OPTION};{NEGOTIATE}",
-    )
-    try:
-        provider = handshake.connect(
-            config,
-            config.provider_hosts[0],
-            config.port,
-            us,
-            purpose=handshake.CLIENT,
-            default_resource=state.rules.default_resource,
-        )
-    except IrodsError as error:
-        state.log.write("error", "agent", f"catalog provider {config.provider_hosts[0]}: {error}")
-        while channel.read().type == "RODS_API_REQ":
-            channel.write(failure(error))
-        return
-    here = Session(state, channel, startup)
-    authenticated = False
-    try:
-        while True:
-            try:
-                message = channel.read()
-            except Disconnected:
-                return
-            if message.type == "RODS_DISCONNECT":
-                return
-            if message.int_info == EXEC_MY_RULE and authenticated:
-                # Every server runs its clients' rules itself, or on the server that they name.
-                channel.write(here.answer_rule(message))
-                continue
-            if (
-                message.int_info == AUTHENTICATION_API
-                and handshake.json_body(message).get("scheme") == pam.SCHEME
-            ):
-                # The provider sees our own connection, which has TLS.
-                try:
-                    pam.demand_tls(channel)
-                except IrodsError as error:
-                    channel.write(failure(error))
-                    continue
-            provider.write(message)
-            reply = provider.read()
-            if message.int_info == AUTHENTICATION_API:
-                step = handshake.json_body(message).get("next_operation")
-                authenticated = step == "auth_agent_auth_response" and reply.int_info >= 0
-            state.log.call(message.int_info, "", startup.client_user, reply.int_info)
-            channel.write(reply)
-    finally:
-        handshake.close(provider)
-
-
-def is_own_address(host: str) -> bool:
-    """Return whether a host name resolves to an address of this machine."""
-    try:
-        addresses = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
-    except OSError:
-        return False
-    for address in addresses:
-        family = socket.AF_INET6 if ":" in str(address) else socket.AF_INET
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind((str(address), 0))
-            except OSError:
-                continue
-            return True
-    return False
+def _address(channel: Channel) -> str:
+    name = channel.sock.getpeername()
+    return str(name[0]) if isinstance(name, tuple) else ""

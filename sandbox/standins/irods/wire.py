@@ -6,6 +6,7 @@ structure, the error stack and the binary part, whose lengths the header gives.
 
 import base64
 import re
+import select
 import socket
 import ssl
 import struct
@@ -104,6 +105,15 @@ class Channel:
         return Message(
             kind, self.read_exactly(body), self.read_exactly(error), self.read_exactly(bs), int_info
         )
+
+    def connected(self) -> bool:
+        """Whether the peer is still there, as far as this side has heard."""
+        descriptor = self.sock.fileno()
+        if descriptor < 0:
+            return False
+        poll = select.poll()
+        poll.register(descriptor, select.POLLRDHUP)
+        return not poll.poll(0)
 
     def write(self, message: Message) -> None:
         """Send a message."""
