@@ -15,7 +15,7 @@ def schema(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="One kind of file: platform, facility, quotas, limits, retention, rules or manifest."
+            help="One kind of file: platform, facility, quotas, limits, retention, rules, manifest or cases."
         ),
     ] = None,
     output_dir: Annotated[

@@ -1,4 +1,4 @@
-"""JSON Schemas of inventories' files and rule bases' manifests, with which editors complete and check them.
+"""JSON Schemas of inventories' and rule bases' files, with which editors complete and check them.
 
 They hold what can be said about one value: types, keys, patterns, choices. What values mean together is
 checked when an inventory is loaded.
@@ -12,6 +12,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from controlplane.model.cases_file import CasesFile
 from controlplane.model.facility_file import FacilityFile
 from controlplane.model.manifest_file import ManifestFile
 from controlplane.model.platform_file import PlatformFile
@@ -27,6 +28,7 @@ SCHEMAS: Mapping[str, type[FileModel]] = MappingProxyType(
         "retention": RetentionFile,
         "rules": RulesFile,
         "manifest": ManifestFile,
+        "cases": CasesFile,
     }
 )
 """The kinds of files, and the model of each."""

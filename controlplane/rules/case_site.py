@@ -15,7 +15,7 @@ from irods.column import Like
 from irods.models import Collection, CollectionMeta, User, UserMeta
 from irods.session import iRODSSession
 
-from controlplane.rules.cases import Actor
+from controlplane.model.cases_file import Actor
 from controlplane.systems.irods import calls
 from controlplane.systems.irods.client import Client, Endpoint
 

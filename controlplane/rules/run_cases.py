@@ -10,8 +10,9 @@ from irods.exception import iRODSException
 from irods.models import Collection, DataObject, User, UserMeta
 from irods.session import iRODSSession
 
+from controlplane.model.cases_file import REFUSED, SUCCESS, Actor, AvuEntry, StepEntry
 from controlplane.rules.case_site import CaseSite, case_site, remove_left
-from controlplane.rules.cases import REFUSED, SUCCESS, Actor, AvuEntry, Case, StepEntry, code_of
+from controlplane.rules.cases import Case, code_of
 from controlplane.rules.manifest import RuleBase
 from controlplane.systems.irods import calls
 from controlplane.systems.irods.client import (

@@ -131,6 +131,15 @@ before: [quotas]
 policy_enforcement_points: [acPreConnect]
 parameters: {curators: {type: string, default: curators, title: Who}}
 """)
+CASES = data_of("""
+cases:
+  kept:
+    title: What is there stays
+    gate: true
+    steps:
+      - {put: a/image.tif, size: 1 MiB}
+      - {who: other, remove: a/image.tif, expect: CAT_NO_ACCESS_PERMISSION, within: 5s}
+""")
 VALID = {
     "platform": PLATFORM,
     "facility": FACILITY,
@@ -139,6 +148,7 @@ VALID = {
     "retention": RETENTION,
     "rules": RULES,
     "manifest": MANIFEST,
+    "cases": CASES,
 }
 
 
@@ -239,6 +249,13 @@ def test_valid_files_are_taken_by_both(kind: str) -> None:
         ("rules", "rollout/wait_for_transfers", "5 minutes"),
         ("rules", "rollout/canary/bicZone", "Host"),
         ("manifest", "engine", "lua"),
+        ("manifest", "jobs", {"sweep": "5m"}),
+        ("manifest", "jobs", {"bicSweep": "often"}),
+        ("cases", "cases/kept/steps", []),
+        ("cases", "cases/kept/steps/0/put", "/absolute"),
+        ("cases", "cases/kept/steps/0/who", "nobody"),
+        ("cases", "cases/kept/steps/1/expect", "forbidden"),
+        ("cases", "cases/kept/steps/0/jump", "x"),
         ("manifest", "version", "1.0"),
         ("manifest", "policy_enforcement_points", []),
         ("manifest", "policy_enforcement_points/0", "myRule"),

@@ -79,7 +79,7 @@ def test_everything_wrong_is_told_at_once_with_its_place(write: Write) -> None:
         "three/manifest.yml:7:35: 30 is no default of type duration, which is a length of time, such as 30s, "
         "5m, 12h or 90d",
         "two/manifest.yml:6:1: unknown key 'engine2'; did you mean 'engine'? known keys: after, before, "
-        "engine, name, owner, parameters, policy_enforcement_points, servers, title, version",
+        "engine, jobs, name, owner, parameters, policy_enforcement_points, servers, title, version",
     ]
 
 
