@@ -13,6 +13,7 @@ from controlplane.cli import (
     drift,
     exporter,
     facility,
+    free_space,
     generate,
     health,
     history,
@@ -43,6 +44,7 @@ app.add_typer(facility.app, name="facility")
 app.add_typer(generate.app)
 app.add_typer(plan.app)
 app.add_typer(drift.app)
+app.add_typer(free_space.app)
 app.add_typer(history.app)
 app.add_typer(worker.app)
 app.add_typer(health.app)

@@ -20,6 +20,7 @@ from controlplane.state import Action, Change, FieldChange, Key
 from controlplane.systems.irods import calls, resources
 from controlplane.systems.irods.claims import Ledger
 from controlplane.systems.irods.client import Client, IrodsError, LoginError
+from controlplane.systems.irods.free_space import NEEDS_IT, measure
 from controlplane.systems.irods.queries import ZONE_COMMENT
 from controlplane.systems.irods.resources import (
     GROUP,
@@ -283,10 +284,8 @@ class Applier:
             }
         if kind == STORAGE_RESOURCE:
             steps = {"mark": self._marking(calls.STORAGE_RESOURCE, name)}
-            if not creating:
-                steps["context"] = lambda item: self._administer(
-                    "modify", "resource", name, "context", str(item.after)
-                )
+            if not creating or NEEDS_IT in _after(change, "context"):
+                steps["context"] = lambda item: self._set_context(name, str(item.after))
             if not creating or _after(change, "status") == "down":
                 steps["status"] = lambda item: self._administer(
                     "modify", "resource", name, "status", str(item.after)
@@ -354,6 +353,12 @@ class Applier:
         limits |= {on: size for on, size in after.items() if before.get(on) != size}
         for on, size in limits.items():
             self._administer("set-quota", "group", group, on, str(size))
+
+    def _set_context(self, name: str, context: str) -> None:
+        """Set a storage resource's context, when its room is known if that counts from then on."""
+        if NEEDS_IT in context:
+            self._call(lambda session: measure(session, name))
+        self._administer("modify", "resource", name, "context", context)
 
     def _place(self, name: str, change: Change) -> None:
         """Put a storage resource below its parent, or take it out from there."""

@@ -19,6 +19,7 @@ from irods.message import (
     GenQueryRequest,
     IntegerIntegerMap,
     IntegerStringMap,
+    Message,
     MetadataRequest,
     ModAclRequest,
     MsParamArray,
@@ -27,6 +28,7 @@ from irods.message import (
     StringStringMap,
     iRODSMessage,
 )
+from irods.message.property_types import IntegerProperty, StringProperty, SubmessageProperty
 from irods.meta import AVUOperation, iRODSMeta
 from irods.models import DataObject, User
 from irods.session import iRODSSession
@@ -52,6 +54,17 @@ COLLECTION, ACCOUNT, STORAGE_RESOURCE, DATA_OBJECT = "-C", "-u", "-R", "-d"
 
 Row = tuple[str, ...]
 """What a query answers for one object, in the order of the columns."""
+
+
+class _FreeSpaceRequest(Message):  # type: ignore[misc]
+    """`fileGetFsFreeSpaceInp_PI` of iRODS 5.0.2, which the client library does not name."""
+
+    _name = "fileGetFsFreeSpaceInp_PI"
+    RHostAddr_PI = SubmessageProperty(RodsHostAddress)
+    fileName = StringProperty()
+    rescHier = StringProperty()
+    objPath = StringProperty()
+    flag = IntegerProperty()
 
 
 class TornAnswerError(ValueError):
@@ -148,6 +161,24 @@ def run_rule(session: iRODSSession, rule: str) -> None:
         inpParamArray=MsParamArray(paramLen=0, oprType=0, MsParam_PI=[]),
     )
     request(session, "EXEC_MY_RULE_AN", body)
+
+
+def free_space(session: iRODSSession, hierarchy: str, vault: str) -> int:
+    """The bytes that a user may still write on the file system of a storage resource's vault, asked of its
+    host.
+
+    `hierarchy` is the names from the root of its tree to itself, with semicolons between.
+    """
+    body = _FreeSpaceRequest(
+        RHostAddr_PI=RodsHostAddress(hostAddr="", rodsZone="", port=0, dummyInt=0),
+        fileName=f"{vault}/",
+        rescHier=hierarchy,
+        # The server wants a logical path and uses it for messages alone.
+        objPath=f"/{session.zone}",
+        flag=0,
+    )
+    reply = request(session, "FILE_GET_FS_FREE_SPACE_AN", body)
+    return int(ET().fromstring(reply.msg).findtext("size"))
 
 
 def rows(

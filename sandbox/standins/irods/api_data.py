@@ -254,6 +254,18 @@ def _copy_bytes(session: Session, source: Replica, target: Replica) -> int:
     return copied
 
 
+@api(514, "FILE_GET_FS_FREE_SPACE_AN", admin=True)
+def free_space(session: Session, message: Message) -> Reply:
+    """Answer how much may still be written on the file system of a storage resource's vault."""
+    node = Node.parse(message.body)
+    with session.catalogue.read() as tx:
+        found = resources.find(tx, node.get("rescHier").rpartition(";")[2])
+    if found is None:
+        raise IrodsError(Code.SYS_RESC_DOES_NOT_EXIST)
+    free = session.vault(found).free(found.vault)
+    return Reply(body=element("fileGetFsFreeSpaceOut_PI", leaf("size", free)))
+
+
 @api(629, "DATA_OBJ_CHKSUM_AN")
 def checksum_object(session: Session, message: Message) -> Reply:
     """Answer a data object's checksum, computing and storing it if there is none or the client insists."""

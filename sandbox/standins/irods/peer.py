@@ -10,7 +10,7 @@ from .vault import File, LocalVault
 from .wire import Channel, Message, binary_json
 
 FILE_OPEN, FILE_WRITE, FILE_CLOSE, FILE_LSEEK, FILE_READ = 501, 502, 503, 504, 505
-FILE_UNLINK, FILE_STAT, FILE_CHKSUM, FILE_RENAME = 506, 510, 520, 522
+FILE_UNLINK, FILE_STAT, FILE_FREE_SPACE, FILE_CHKSUM, FILE_RENAME = 506, 510, 514, 520, 522
 NAMES = {
     FILE_OPEN: "FILE_OPEN_AN",
     FILE_WRITE: "FILE_WRITE_AN",
@@ -19,6 +19,7 @@ NAMES = {
     FILE_READ: "FILE_READ_AN",
     FILE_UNLINK: "FILE_UNLINK_AN",
     FILE_STAT: "FILE_STAT_AN",
+    FILE_FREE_SPACE: "FILE_GET_FS_FREE_SPACE_AN",
     FILE_CHKSUM: "FILE_CHKSUM_AN",
     FILE_RENAME: "FILE_RENAME_AN",
 }
@@ -71,6 +72,10 @@ class RemoteVault:
         """Return a file's size in bytes, or -1 when there is none."""
         return int(request_json(self._channel, FILE_STAT, {"path": path})["size"])
 
+    def free(self, path: str) -> int:
+        """Return the bytes that users may still write on the file system of a path."""
+        return int(request_json(self._channel, FILE_FREE_SPACE, {"path": path})["free"])
+
     def checksum(self, path: str, scheme: str) -> str:
         """Return a file's checksum as iRODS writes it."""
         return str(request_json(self._channel, FILE_CHKSUM, {"path": path, "scheme": scheme})["checksum"])
@@ -105,6 +110,8 @@ class FileService:
             return _reply()
         if number == FILE_STAT:
             return _reply({"size": self._vault.size(str(document["path"]))})
+        if number == FILE_FREE_SPACE:
+            return _reply({"free": self._vault.free(str(document["path"]))})
         if number == FILE_CHKSUM:
             return _reply({"checksum": self._vault.checksum(str(document["path"]), str(document["scheme"]))})
         file = self._files.get(int(document.get("fd", -1)))

@@ -43,6 +43,9 @@ class Vault(Protocol):
     def size(self, path: str) -> int:
         """Return a file's size in bytes, or -1 when there is none."""
 
+    def free(self, path: str) -> int:
+        """Return the bytes that users may still write on the file system of a path."""
+
     def checksum(self, path: str, scheme: str) -> str:
         """Return a file's checksum as iRODS writes it, for scheme `SHA256` or `MD5`."""
 
@@ -126,6 +129,14 @@ class LocalVault:
             return -1
         except OSError as error:
             raise _failure(Code.UNIX_FILE_STAT_ERR, error) from error
+
+    def free(self, path: str) -> int:
+        """Return the bytes that users may still write on the file system of a path."""
+        try:
+            found = os.statvfs(path)
+        except OSError as error:
+            raise _failure(Code.UNIX_FILE_GET_FS_FREESPACE_ERR, error) from error
+        return found.f_bavail * found.f_frsize
 
     def checksum(self, path: str, scheme: str) -> str:
         """Return a file's checksum as iRODS writes it."""

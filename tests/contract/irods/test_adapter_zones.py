@@ -1,15 +1,19 @@
 """The control plane on a zone that others are federated with, and on storage resources that are taken out."""
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from facility_site import Site, described
+from irods.column import Column, String
 from irods.exception import PycommandsException, iRODSException
 from irods.models import Group, Resource, User
 from zone_under_test import open_session
 
 from controlplane.systems.irods import calls
+from controlplane.systems.irods.free_space import measure_all
 
 FAR = """
   {id}Zone:
@@ -18,12 +22,13 @@ FAR = """
     federation: [{zone}]
 """
 
+FREE_SPACE = Column(String, "RESC_FREE_SPACE", 308)
 ACCESS = "access_from: [{{data_centre: dc2, access: write}}]\n"
 
 
 @pytest.fixture
 def federated(site: Site) -> Iterator[Site]:
-    """The facility's people reach its data from a second data centre, whose zone is federated with this one."""
+    """The facility's people reach its data from a second data centre, with a zone of its own."""
     site.edit_platform("Nantes}}}}", "Nantes}}, dc2: {{title: Two, city: Nice}}}}")
     far = "  far: {{data_centre: dc2, address: 127.0.0.9, services: [irods_catalog_provider]}}\n"
     site.edit_platform("zones:\n", f"{far}zones:\n")
@@ -93,3 +98,47 @@ def test_a_storage_resource_may_be_down_from_the_start(site: Site) -> None:
     site.settle()
     with open_session(site.server) as session:
         assert calls.rows(session, (Resource.status,), (Resource.name == f"{site.id}-raw",)) == [("down",)]
+
+
+def test_the_room_is_known_before_it_counts(site: Site, tmp_path: Path) -> None:
+    """A server refuses every data object on a storage resource with a minimum whose room it does not know."""
+    site.edit("/var/lib/irods/{id}", f"{tmp_path}, minimum_free_space: 1 GB")
+    before = free(tmp_path)
+    site.settle()
+    columns = (Resource.context, FREE_SPACE)
+    with open_session(site.server) as session:
+        [(context, room)] = calls.rows(session, columns, (Resource.name == f"{site.id}-raw",))
+    assert context == "minimum_free_space_for_create_in_bytes=1000000000"
+    assert int(room) == pytest.approx(before, rel=0.2)
+    site.edit("minimum_free_space: 1 GB", "minimum_free_space: 2 GB")
+    with open_session(site.server) as session:
+        calls.administer(session, "modify", "resource", f"{site.id}-raw", "free_space", "1")
+    site.settle()
+    with open_session(site.server) as session:
+        [(_, room)] = calls.rows(session, columns, (Resource.name == f"{site.id}-raw",))
+    assert int(room) == pytest.approx(before, rel=0.2)
+
+
+def test_the_room_of_all_storage_resources_is_measured(site: Site, tmp_path: Path) -> None:
+    site.edit("/var/lib/irods/{id}", str(tmp_path))
+    site.edit(
+        "storage_resources:", "storage_resources:\n  {id}-off: {{host: " + site.host + ", vault: /nowhere}}"
+    )
+    (missing, unmade) = measure_all(site.platform)
+    assert (missing.free, missing.error) == (None, "it is not in the zone yet")
+    assert unmade.free is None
+    site.settle()
+    nowhere, measured = measure_all(site.platform)
+    assert (nowhere.name, measured.name) == (f"{site.id}-off", f"{site.id}-raw")
+    assert nowhere.free is None
+    assert "-526002" in nowhere.error
+    assert measured.free == pytest.approx(free(tmp_path), rel=0.2)
+    with open_session(site.server) as session:
+        [(room,)] = calls.rows(session, (FREE_SPACE,), (Resource.name == measured.name,))
+        assert int(room) == measured.free
+        session.resources.remove(nowhere.name)
+
+
+def free(folder: Path) -> int:
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
