@@ -166,6 +166,8 @@ def _zone(zone: Zone) -> dict[str, Any]:
         "catalog_consumers": list(zone.catalog_consumers),
         "port": zone.port,
         "administrator": zone.administrator,
+        # Where the control plane's hosts read the administrator's password, if from a file.
+        "password_file": Path(zone.password.where).name if zone.password.kind == "file" else "",
         # As server_config.json describes them, but for the keys, which are no matter of the inventory.
         "federation": [
             {

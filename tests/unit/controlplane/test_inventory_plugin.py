@@ -80,6 +80,7 @@ def test_hosts_have_what_the_architecture_promises(
         "catalog_consumers": ["dc1-irods", "dc2-irods"],
         "port": 1247,
         "administrator": "rods",
+        "password_file": "irods_admin_password",
         "federation": [],
         "federation_names": [],
         "federation_ca_files": [],

@@ -103,7 +103,7 @@ def test_the_roles_get_all_that_they_need(name: str, tmp_path: Path) -> None:
     """site.yml as it is, with roles that only check what they are given, and the example's secrets."""
     for role in (ROOT / "roles").iterdir():
         copy_checks(role, tmp_path / "roles" / role.name)
-    for beside in ("monitoring", "requirements"):  # Defaults of roles point there.
+    for beside in ("monitoring", "playbooks", "requirements"):  # Defaults of roles point there.
         (tmp_path / beside).symlink_to(ROOT / beside)
     (tmp_path / "site.yml").write_text(json.dumps(playbook_without_hosts()), "utf-8")
     output = ansible(
