@@ -104,15 +104,15 @@ def rename(session: Session, message: Message) -> Reply:
     return Reply()
 
 
-def _places(session: Session, leaves: list[Resource], path: str) -> list[tuple[Resource, str]]:
+def places(session: Session, leaves: list[Resource], path: str) -> list[tuple[Resource, str]]:
     """Return a physical path in each vault that no file has yet."""
-    places = []
+    found = []
     for resource in leaves:
         physical = dataobjects.vault_path(resource, session.config.zone, path)
         while session.vault(resource).size(physical) >= 0:
             physical = f"{physical}.{secrets.randbelow(10**9)}"
-        places.append((resource, physical))
-    return places
+        found.append((resource, physical))
+    return found
 
 
 def _create(session: Session, path: str, keywords: dict[str, str], flags: int, size: int) -> OpenObject:
@@ -124,13 +124,13 @@ def _create(session: Session, path: str, keywords: dict[str, str], flags: int, s
         if session.enforces_quotas:
             for leaf_resource in leaves:
                 quotas.check(tx, session.user, leaf_resource.resc_id, size)
-    places = _places(session, leaves, path)
+    found = places(session, leaves, path)
     with session.catalogue.write() as tx:
         parent_id = dataobjects.check_create(tx, session.config.zone, session.user, path)
         if access.data_id(tx, path) is not None:
             raise IrodsError(Code.CATALOG_ALREADY_HAS_ITEM_BY_THAT_NAME)
         _, name = access.split(path)
-        replicas = dataobjects.register(tx, session.user, parent_id, name, places)
+        replicas = dataobjects.register(tx, session.user, parent_id, name, found)
     first = replicas[0]
     try:
         file = session.vault(first.resource).open(first.path, flags | os.O_CREAT)
@@ -234,12 +234,13 @@ def finish_writing(session: Session, opened: OpenObject, *, register_checksum: b
             dataobjects.finish(tx, other, other.size, dataobjects.STALE, "")
     for other in others:
         if not other.resource.down:
-            _copy_bytes(session, written, other)
+            copy_bytes(session, written, other)
             with session.catalogue.write() as tx:
                 dataobjects.finish(tx, other, size, dataobjects.GOOD, checksum)
 
 
-def _copy_bytes(session: Session, source: Replica, target: Replica) -> int:
+def copy_bytes(session: Session, source: Replica, target: Replica) -> int:
+    """Write one replica's bytes over another's and return how many there were."""
     reader = session.vault(source.resource).open(source.path, os.O_RDONLY)
     copied = 0
     try:
@@ -264,26 +265,6 @@ def free_space(session: Session, message: Message) -> Reply:
         raise IrodsError(Code.SYS_RESC_DOES_NOT_EXIST)
     free = session.vault(found).free(found.vault)
     return Reply(body=element("fileGetFsFreeSpaceOut_PI", leaf("size", free)))
-
-
-@api(629, "DATA_OBJ_CHKSUM_AN")
-def checksum_object(session: Session, message: Message) -> Reply:
-    """Answer a data object's checksum, computing and storing it if there is none or the client insists."""
-    node = Node.parse(message.body)
-    keywords = node.keywords()
-    with session.catalogue.read() as tx:
-        data_id = dataobjects.existing(tx, session.user, node.get("objPath"), access.READ)
-        replica = dataobjects.usable(dataobjects.replicas(tx, data_id))
-    verify = "verifyChksum" in keywords
-    if replica.checksum and not verify and "forceChksum" not in keywords:
-        return Reply(body=element("STR_PI", leaf("myStr", replica.checksum)))
-    checksum = session.vault(replica.resource).checksum(replica.path, session.config.hash_scheme)
-    if verify and replica.checksum and replica.checksum != checksum:
-        raise IrodsError(Code.USER_CHKSUM_MISMATCH)
-    if not verify:
-        with session.catalogue.write() as tx:
-            dataobjects.set_checksum(tx, replica, checksum)
-    return Reply(body=element("STR_PI", leaf("myStr", checksum)))
 
 
 @api(615, "DATA_OBJ_UNLINK_AN")
@@ -318,7 +299,7 @@ def copy_object(session: Session, message: Message) -> Reply:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     opened = _open(session, target.get("objPath"), keywords, flags, original.size)
     opened.file.close()
-    copied = _copy_bytes(session, original, opened.replica)
+    copied = copy_bytes(session, original, opened.replica)
     finish_writing(session, opened)
     body = element("TransferStat_PI", leaf("numThreads", 0), leaf("flags", 0), leaf("bytesWritten", copied))
     return Reply(body=body)

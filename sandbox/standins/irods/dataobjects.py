@@ -118,6 +118,21 @@ def register(
     return replicas(tx, data_id)
 
 
+def register_further(tx: Transaction, source: Replica, resource: Resource, path: str) -> Replica:
+    """Write a further, intermediate replica of a data object beside one that is there."""
+    number = max(replica.number for replica in replicas(tx, source.data_id)) + 1
+    columns = (
+        "data_id, coll_id, data_name, data_version, data_type_name, data_owner_name, data_owner_zone,"
+        " data_status, data_expiry_ts, data_map_id, data_mode, r_comment, create_ts, modify_ts, access_ts"
+    )
+    tx.execute(
+        f"insert into r_data_main ({columns}, data_repl_num, data_size, resc_id, data_path, data_is_dirty)"  # noqa: S608
+        f" select {columns}, ?, 0, ?, ?, ? from r_data_main where data_id = ? and data_repl_num = ?",
+        (number, resource.resc_id, path, INTERMEDIATE, source.data_id, source.number),
+    )
+    return Replica(source.data_id, number, path, 0, INTERMEDIATE, "", resource)
+
+
 def finish(tx: Transaction, replica: Replica, size: int, status: int, checksum: str) -> None:
     """Write the size and state of a replica after it was written to."""
     tx.execute(

@@ -42,6 +42,8 @@ class Options:
     default_resource: str = "demoResc"
     zone_key: str = "TEMPORARY_ZONE_KEY"
     negotiation_key: str = "32_byte_server_negotiation_key__"
+    rule_bases: tuple[tuple[str, str], ...] = ()
+    """Names and texts of rule bases that stand before `core`."""
     grace_seconds: float = 30.0
     reload_seconds: float = 0.05
     """How long the port stays closed at a reload after the last client has left."""
@@ -76,7 +78,7 @@ def configuration(options: Options) -> ServerConfig:
         client_server_policy=options.policy,
         hash_scheme="SHA256",
         match_hash_policy="compatible",
-        rule_bases=("core",),
+        rule_bases=(*(name for name, _ in options.rule_bases), "core"),
         rule_engine_instances=(_RULE_ENGINE, "irods_rule_engine_plugin-cpp_default_policy-instance"),
         catalogue=options.directory / "catalogue.db",
         rules_directory=options.directory,
@@ -96,6 +98,8 @@ def prepare(options: Options) -> tuple[ServerConfig, Catalogue | None]:
     rule_base = options.directory / "core.re"
     if not rule_base.exists():
         rule_base.write_text(core_rules(options.policy, options.default_resource))
+    for name, text in options.rule_bases:
+        (options.directory / f"{name}.re").write_text(text)
     config = configuration(options)
     if not config.provider:
         return config, None

@@ -126,6 +126,7 @@ _INPUTS: dict[str, tuple[Serializer | str | None, int]] = {
     "USER_ADMIN_AN": ("userAdminInp_t*", 0),
     "EXEC_MY_RULE_AN": (lambda node: {"myRule": node.get("myRule"), "outParamDesc": ""}, 1),
     "ATOMIC_APPLY_METADATA_OPERATIONS_APN": (_bytes, 1),
+    "TOUCH_APN": (_bytes, 0),
     "GENQUERY2_AN": (lambda node: {"query_string": node.get("query_string"), "zone": node.get("zone")}, 1),
     "RULE_EXEC_SUBMIT_AN": (lambda node: {"rule_name": node.get("ruleName")}, 1),
     "RULE_EXEC_DEL_AN": ("ruleExecDelInp_t*", 0),

@@ -15,6 +15,7 @@ from . import (
     api_data,
     api_grid,
     api_info,
+    api_replicas,
     api_rules,
     handshake,
     policy,
@@ -35,7 +36,7 @@ from .rulescope import Scope
 from .rulevalues import RuleError
 from .wire import Channel, Disconnected, ProtocolError
 
-HANDLERS = (api_admin, api_catalogue, api_data, api_grid, api_info, api_rules)
+HANDLERS = (api_admin, api_catalogue, api_data, api_grid, api_info, api_replicas, api_rules)
 _HANDSHAKE_TIMEOUT = 30.0
 _BACKLOG = 512
 RELOAD_SECONDS = 1.5

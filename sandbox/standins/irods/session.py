@@ -94,7 +94,7 @@ class Session:
         return Policy(state.rules, points, self._identity, scope)
 
     def _log_rule(self, line: str) -> None:
-        self._state.log.write("info", "rule_engine", line, request_client_user=self._startup.client_user)
+        self._state.log.write("info", "legacy", line, request_client_user=self._startup.client_user)
 
     def _identity(self) -> Identity:
         startup = self._startup
