@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.irods_zone import FAILURES, LOGIN, MISSING, TLS, explain, session
 
 DOCUMENTATION = r"""
 module: irods_login
@@ -93,38 +94,16 @@ storage_resource:
 """
 
 try:
-    from irods.exception import PycommandsException, ResourceDoesNotExist, iRODSException
-    from irods.session import iRODSSession
-except ImportError as error:
-    MISSING: ImportError | None = error
-else:
-    MISSING = None
+    from irods.exception import ResourceDoesNotExist
+except ImportError:
+    # Said below, where the other names are missing too.
+    ResourceDoesNotExist = LookupError
 
-TLS = {"client_server_negotiation": "request_server_negotiation", "client_server_policy": "CS_NEG_REQUIRE"}
 #: The two ways to ask for plaintext: refusing TLS in the negotiation, and not negotiating.
 PLAINTEXT: tuple[dict[str, str], ...] = (
     {"client_server_negotiation": "request_server_negotiation", "client_server_policy": "CS_NEG_REFUSE"},
     {},
 )
-
-
-def session(parameters: dict[str, Any], policy: dict[str, str]) -> iRODSSession:
-    """Return a session that has not connected yet."""
-    return iRODSSession(
-        host=parameters["host"],
-        port=parameters["port"],
-        zone=parameters["zone"],
-        user=parameters["user"],
-        password=parameters["password"],
-        connection_timeout=parameters["timeout"],
-        ssl_verify_server="hostname",
-        ssl_ca_certificate_file=parameters["ca_file"],
-        encryption_algorithm="AES-256-CBC",
-        encryption_key_size=32,
-        encryption_num_hash_rounds=16,
-        encryption_salt_size=8,
-        **policy,
-    )
 
 
 def log_in(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -152,34 +131,17 @@ def lets_plaintext_in(parameters: dict[str, Any]) -> bool:
             with session(parameters, policy) as irods:
                 # A query needs a login, where the version may be had without.
                 irods.users.get(parameters["user"])
-        except (iRODSException, PycommandsException, OSError):
+        except FAILURES:
             continue
         return True
     return False
 
 
-def explain(parameters: dict[str, Any], error: Exception) -> str:
-    """Return one sentence for a person: what was tried, what the server said."""
-    said = " ".join(str(part) for part in (type(error).__name__, getattr(error, "code", None)) if part)
-    if error.args and error.args[0] is not None:
-        said += f": {error}"
-    return (
-        f"Cannot log in at {parameters['host']}:{parameters['port']} as {parameters['user']} of "
-        f"{parameters['zone']} over TLS: {said}"
-    )
-
-
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={
-            "host": {"type": "str", "required": True},
-            "port": {"type": "int", "default": 1247},
-            "zone": {"type": "str", "required": True},
-            "user": {"type": "str", "required": True},
-            "password": {"type": "str", "required": True, "no_log": True},
-            "ca_file": {"type": "path", "required": True},
-            "timeout": {"type": "int", "default": 30},
+        argument_spec=LOGIN
+        | {
             "refuses_plaintext": {"type": "bool", "default": False},
             "storage_resource": {"type": "str"},
         },
@@ -194,7 +156,7 @@ def main() -> None:
         module.fail_json(msg=f"There is no certificate authority at {parameters['ca_file']} on this host.")
     try:
         found = log_in(parameters)
-    except (iRODSException, PycommandsException, OSError) as error:
+    except FAILURES as error:
         module.fail_json(msg=explain(parameters, error), error_code=getattr(error, "code", None))
     if parameters["refuses_plaintext"] and lets_plaintext_in(parameters):
         module.fail_json(
