@@ -27,7 +27,8 @@ EXIT_CHANGES = 2
 app = typer.Typer()
 
 Rules = Annotated[
-    Path, typer.Option("--rules", envvar="BIC_RULES", help="The folder of rule bases.", metavar="FOLDER")
+    Path | None,
+    typer.Option("--rules", help="The folder of the rule bases, where it is elsewhere.", metavar="FOLDER"),
 ]
 Zones = Annotated[
     list[str] | None, typer.Option("--zone", help="Only this zone; repeatable.", metavar="ZONE")
@@ -50,8 +51,6 @@ WaitForLock = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write it as JSON.")]
 
-DEFAULT_RULES = Path("rules")
-
 
 @app.command()
 def plan(
@@ -59,7 +58,7 @@ def plan(
     *,
     zone: Zones = None,
     server: Hosts = None,
-    rules: Rules = DEFAULT_RULES,
+    rules: Rules = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what each server runs against what it should.
@@ -86,7 +85,7 @@ def status(
     *,
     zone: Zones = None,
     server: Hosts = None,
-    rules: Rules = DEFAULT_RULES,
+    rules: Rules = None,
     history: Annotated[
         bool, typer.Option("--history", help="Show what past rollouts did instead, the newest last.")
     ] = False,
@@ -135,7 +134,10 @@ def deploy(
     yes: Yes = False,
     wait: Wait = None,
     wait_for_lock: WaitForLock = 0.0,
-    rules: Rules = DEFAULT_RULES,
+    no_lint: Annotated[
+        bool, typer.Option("--no-lint", help="Also deploy rule bases in which lint finds errors.")
+    ] = False,
+    rules: Rules = None,
 ) -> None:
     """Bring the servers to what they should run: canary, its data centre, all.
 
@@ -147,6 +149,8 @@ def deploy(
     from controlplane.rules.rollout import run
 
     session = _session(context, rules, zone, server)
+    if not no_lint:
+        session.lint()
 
     def approve(plans: Sequence[ServerPlan]) -> bool:
         show_plan(console(), plans)
@@ -168,7 +172,7 @@ def rollback(
     yes: Yes = False,
     wait: Wait = None,
     wait_for_lock: WaitForLock = 0.0,
-    rules: Rules = DEFAULT_RULES,
+    rules: Rules = None,
 ) -> None:
     """Go back to the rule bases before the last confirmed ones, in waves and behind the same gate.
 
@@ -192,7 +196,7 @@ def rollback(
 
 
 def _session(
-    context: typer.Context, rules: Path, zones: Sequence[str] | None, servers: Sequence[str] | None
+    context: typer.Context, rules: Path | None, zones: Sequence[str] | None, servers: Sequence[str] | None
 ) -> Session:
     from controlplane.rules.rollout.session import session
 
@@ -201,7 +205,7 @@ def _session(
 
 
 def _read(
-    context: typer.Context, rules: Path, zones: Sequence[str] | None, servers: Sequence[str] | None
+    context: typer.Context, rules: Path | None, zones: Sequence[str] | None, servers: Sequence[str] | None
 ) -> list[ServerPlan]:
     from controlplane.rules.rollout.run import read
     from controlplane.rules.rollout.servers import Servers

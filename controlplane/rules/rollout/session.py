@@ -7,6 +7,8 @@ from pathlib import Path
 
 from controlplane.errors import BadInputError
 from controlplane.model import Platform
+from controlplane.model.load import rules_folder
+from controlplane.rules.lint import lint_rule_bases
 from controlplane.rules.manifest import RuleBase, effective, load_rule_bases
 from controlplane.rules.rollout.probe import Gate
 from controlplane.rules.rollout.release import releases
@@ -25,6 +27,17 @@ class Session:
     scope: str
     """The servers, for people."""
 
+    def lint(self) -> None:
+        """Raise BadInputError where lint finds errors in the rule bases or in the chains of these servers."""
+        shown = {name: str(rule_base.file) for name, rule_base in self.rule_bases.items()}
+        errors = [
+            str(one)
+            for one in lint_rule_bases(self.rule_bases, self.chains, shown)
+            if one.severity == "error"
+        ]
+        if errors:
+            raise BadInputError("\n".join([*errors, "Nothing was deployed: mend these, or add --no-lint."]))
+
     def gate(self) -> Gate:
         """What checks these servers. Raises InventoryError where a rule base's tests are wrong."""
         return Gate(
@@ -32,12 +45,14 @@ class Session:
         )
 
 
-def session(platform: Platform, rules: Path, zones: Collection[str], servers: Collection[str]) -> Session:
+def session(
+    platform: Platform, rules: Path | None, zones: Collection[str], servers: Collection[str]
+) -> Session:
     """All that the command needs to know of the inventory and the repository. Raises BadInputError."""
     every = [server for zone in platform.zones.values() for server in zone.servers]
     _check("zone", zones, platform.zones)
     _check("server", servers, every)
-    rule_bases = load_rule_bases(rules)
+    rule_bases = load_rule_bases(rules or rules_folder(platform.root))
     chains: dict[str, Sequence[RuleBase]] = {}
     wanted: dict[str, Wanted] = {}
     for zone in platform.zones.values():
