@@ -191,7 +191,9 @@ class Applier:
                 words = ["add", "group", name, "", "", ""]
             case "storage_resource":
                 location = f"{after['host'] or calls.EMPTY_HOST}:{after['vault'] or calls.EMPTY_VAULT}"
-                words = ["add", "resource", name, str(after["type"]), location, str(after["context"]), ""]
+                # A context that needs the room to be known comes when it is, in a step of its own.
+                context = "" if NEEDS_IT in str(after["context"]) else str(after["context"])
+                words = ["add", "resource", name, str(after["type"]), location, context, ""]
             case "remote_zone":
                 comment = resources.comment(str(after["mark"]))
                 words = ["add", "zone", name, "remote", str(after["connection"]), comment]

@@ -120,13 +120,15 @@ def change_avus(
         session.metadata.apply_atomic_operations(User, account, *operations)
 
 
-def set_access(
-    session: iRODSSession, path: str, account: tuple[str, str], level: str, *, as_admin: bool = True
-) -> None:
+def set_access(session: iRODSSession, path: str, account: tuple[str, str], level: str) -> None:
     """Give an account (name and zone) a level of access to a collection and all in it; null takes it away."""
-    level = f"admin:{level}" if as_admin else level
-    body = ModAclRequest(recursiveFlag=1, accessLevel=level, userName=account[0], zone=account[1], path=path)
-    request(session, "MOD_ACCESS_CONTROL_AN", body)
+    request(
+        session,
+        "MOD_ACCESS_CONTROL_AN",
+        ModAclRequest(
+            recursiveFlag=1, accessLevel=f"admin:{level}", userName=account[0], zone=account[1], path=path
+        ),
+    )
 
 
 def set_inheritance(session: iRODSSession, path: str, *, on: bool) -> None:

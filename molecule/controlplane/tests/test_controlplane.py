@@ -103,10 +103,17 @@ def test_key_is_private_to_the_exporter(host: Host) -> None:
     assert (key.user, key.group, key.mode) == ("root", "bic", 0o640)
 
 
-@pytest.mark.parametrize("unit", ["bic-exporter", "bic-drift", "bic-worker"])
+@pytest.mark.parametrize("unit", ["bic-exporter", "bic-drift", "bic-free-space", "bic-worker"])
 def test_units_are_confined(host: Host, unit: str) -> None:
     # In tenths: systemd calls up to 3.0 well protected.
     host.run_expect([0], "systemd-analyze security --threshold=30 %s.service", unit)
+
+
+def test_the_free_space_is_measured_on_a_timer(host: Host) -> None:
+    assert host.service("bic-free-space.timer").is_running
+    assert host.service("bic-free-space.timer").is_enabled
+    # The inventory here has no storage resource, so there is nothing to ask a zone for.
+    host.run_expect([0], "systemctl start bic-free-space")
 
 
 def test_the_comparison_runs_on_a_timer_and_its_result_is_a_metric(host: Host, metrics: Metrics) -> None:

@@ -139,6 +139,18 @@ def test_the_room_of_all_storage_resources_is_measured(site: Site, tmp_path: Pat
         session.resources.remove(nowhere.name)
 
 
+def test_a_minimum_does_not_count_before_the_room_is_known(site: Site, tmp_path: Path) -> None:
+    """An apply that cannot ask for the room leaves a storage resource that takes data."""
+    vault = tmp_path / "vault"
+    site.edit("/var/lib/irods/{id}", f"{vault}, minimum_free_space: 1 GB")
+    report = site.apply(site.plan())
+    ((_, error),) = report.failed
+    assert "-526002" in error
+    assert described(site.plan()) == [("update", f"{site.id}-raw", ("context",))]
+    vault.mkdir()
+    site.settle()
+
+
 def free(folder: Path) -> int:
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize
