@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import uuid4
 
+from irods import keywords as kw
 from irods.column import Like
 from irods.connection import Connection
 from irods.exception import CAT_NO_ROWS_FOUND, DataObjectDoesNotExist
@@ -36,7 +37,7 @@ LEFTOVER_AGE = timedelta(hours=1)
 
 
 def probes(platform: Platform) -> Iterator[Probe]:
-    """Two probes per server: a client's way in, and the way that must be closed."""
+    """Probes of each server: a client's way in, the ways to other zones, and the way that must be closed."""
     for zone in platform.zones.values():
         for name in zone.servers:
             host = platform.hosts[name]
@@ -57,6 +58,9 @@ def probes(platform: Platform) -> Iterator[Probe]:
                     Check("certificate", partial(ask, check_certificate)),
                 ),
             )
+            for remote in zone.remote_zones:
+                federation = Check("federation", partial(ask, partial(check_federation, zone=remote.name)))
+                yield Probe("iRODS", f"{target}, {remote.name}", (federation,))
             anonymous = Endpoint(address, zone.port, zone.name, zone.administrator, "", zone.ca_file, TIMEOUT)
             yield Probe(
                 "iRODS", f"{target}, plaintext", (Check("refused", partial(check_plaintext, anonymous)),)
@@ -86,6 +90,18 @@ def check_login(server: Endpoint) -> str:
     if server.zone not in zones:
         raise CheckFailedError(f"it serves {', '.join(zones)}, not {server.zone}")
     return f"iRODS {version}"
+
+
+def check_federation(server: Endpoint, zone: str) -> str:
+    """That this server reaches a federated zone and that both have the keys of the federation."""
+    with _session(server) as session:
+        query = session.query(ZoneModel.name, ZoneModel.type).add_keyword(kw.ZONE_KW, zone)
+        kinds = {row[ZoneModel.name]: row[ZoneModel.type] for row in query.get_results()}
+    if kinds.get(zone) != "local":
+        raise CheckFailedError(f"what answers there is not the zone {zone}: {', '.join(sorted(kinds))}")
+    if kinds.get(server.zone) != "remote":
+        raise CheckFailedError(f"{zone} answers, but has no entry for {server.zone}")
+    return f"{zone} answers, and the keys agree"
 
 
 def check_write(server: Endpoint) -> str:

@@ -13,7 +13,10 @@ from irods.session import iRODSSession
 from throwaway_pki import Authority, create_authority, issue
 from zone_under_test import IrodsServer, open_session
 
+from controlplane.health.port import CheckFailedError
 from controlplane.systems.irods import calls
+from controlplane.systems.irods.client import Endpoint, IrodsError
+from controlplane.systems.irods.probes import check_federation
 from sandbox.standins.irods.config import FederatedZone, TlsClient
 from sandbox.standins.irods.launcher import Options, running
 
@@ -196,3 +199,29 @@ def test_a_certificate_of_another_authority_is_refused(zones: Zones, tmp_path: P
         pytest.raises(KeyError, match="-162000"),
     ):
         session.collections.get("/westZone/home")
+
+
+def test_health_tells_whether_a_federation_works(zones: Zones) -> None:
+    with zones.running() as servers:
+        assert check_federation(entrance(servers), "southZone") == "southZone answers, and the keys agree"
+        with open_session(servers["southZone"]) as admin:
+            calls.administer(admin, "rm", "zone", "westZone")
+        with pytest.raises(CheckFailedError, match="southZone answers, but has no entry for westZone"):
+            check_federation(entrance(servers), "southZone")
+        with pytest.raises(IrodsError):
+            check_federation(entrance(servers), "northZone")
+
+
+def test_health_names_keys_that_differ(zones: Zones) -> None:
+    (known,) = zones.options["westZone"].federation
+    wrong = replace(known, negotiation_key=f"{'another':_<32}")
+    zones.options["westZone"] = replace(zones.options["westZone"], federation=(wrong,))
+    with zones.running() as servers, pytest.raises(IrodsError, match="-147000"):
+        check_federation(entrance(servers), "southZone")
+
+
+def entrance(servers: dict[str, IrodsServer]) -> Endpoint:
+    """The control plane's way into westZone."""
+    server = servers["westZone"]
+    assert server.ca_file is not None
+    return Endpoint(server.host, server.port, server.zone, server.user, server.password, server.ca_file)
