@@ -8,9 +8,10 @@ import pytest
 from irods.exception import iRODSException
 from irods.models import RuleExec
 from irods.session import iRODSSession
-from policy_zone import HOME, policy_zone
+from policy_zone import HOME, Zone, policy_zone
 
 from controlplane.systems.irods import calls
+from sandbox.standins.irods import grid
 
 RULES = """
 note(*PATH, *VALUE) { msiModAVUMetadata("-C", *PATH, "add", "said", *VALUE, ""); }
@@ -78,10 +79,9 @@ def test_only_the_leader_runs_rules(tmp_path: Path) -> None:
         wait_for(lambda: said(ada) == ["done"])
 
 
-def _lead(zone: object, leader: str, successor: str = "") -> None:
-    from sandbox.standins.irods import grid
-
-    catalogue = zone.server.state.catalogue  # type: ignore[attr-defined]
+def _lead(zone: Zone, leader: str, successor: str = "") -> None:
+    catalogue = zone.server.state.catalogue
+    assert catalogue is not None
     with catalogue.write() as tx:
         grid.store(tx, grid.DELAY_SERVER, "leader", leader)
         grid.store(tx, grid.DELAY_SERVER, "successor", successor)
