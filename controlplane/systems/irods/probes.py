@@ -21,13 +21,15 @@ from irods.session import iRODSSession
 from controlplane.health.net import reachable
 from controlplane.health.port import Check, CheckFailedError, Probe
 from controlplane.model import Host, Platform, Zone
-from controlplane.systems.irods.client import LIBRARY_ERRORS, Client, Endpoint, endpoint
+from controlplane.systems.irods.client import LIBRARY_ERRORS, Client, Endpoint, IrodsError, endpoint
 
 TIMEOUT = 10.0
 """Seconds for one answer of a server."""
 
 EXPIRY_DAYS = 7
 """A certificate that ends sooner than this is a failure: renewal should have happened long before."""
+
+KEYS_DIFFER = -147000  # ZONE_KEY_SIGNATURE_MISMATCH
 
 PROBE_COLLECTION = "bic-probe"
 """The collection in the administrator's home that the write probe uses."""
@@ -94,9 +96,17 @@ def check_login(server: Endpoint) -> str:
 
 def check_federation(server: Endpoint, zone: str) -> str:
     """That this server reaches a federated zone and that both have the keys of the federation."""
-    with _session(server) as session:
-        query = session.query(ZoneModel.name, ZoneModel.type).add_keyword(kw.ZONE_KW, zone)
-        kinds = {row[ZoneModel.name]: row[ZoneModel.type] for row in query.get_results()}
+    try:
+        with _session(server) as session:
+            query = session.query(ZoneModel.name, ZoneModel.type).add_keyword(kw.ZONE_KW, zone)
+            kinds = {row[ZoneModel.name]: row[ZoneModel.type] for row in query.get_results()}
+    except IrodsError as error:
+        if error.code == KEYS_DIFFER:
+            raise CheckFailedError(
+                f"{zone} does not accept this server: zone_key or negotiation_key differ between the two, "
+                "or a server's name is missing in the list of its hosts"
+            ) from error
+        raise
     if kinds.get(zone) != "local":
         raise CheckFailedError(f"what answers there is not the zone {zone}: {', '.join(sorted(kinds))}")
     if kinds.get(server.zone) != "remote":

@@ -61,6 +61,8 @@ class Session:
         self._vaults: dict[str, RemoteVault] = {}
         self._files = FileService()
         self._federation = Federation(self)
+        self._visited = False
+        """Whether the requests come from another zone, which sends only what is about this one."""
         self.signature = ""
         self.cursors = Cursors()
         self._given: Mapping[str, Any] = {}
@@ -312,7 +314,7 @@ class Session:
         return entry
 
     def _carry_out(self, entry: Api, message: Message) -> Message:
-        if not self.from_peer and (reply := self._federation.answer(message)) is not None:
+        if not self._visited and (reply := self._federation.answer(message)) is not None:
             return reply
         return entry.handler(self, message).message()
 
@@ -386,6 +388,7 @@ class Session:
         """Take the requests of a user of another zone, whose server has proved itself, and nothing else."""
         if purpose != handshake.FEDERATION:
             raise IrodsError(Code.SYS_NO_API_PRIV)
+        self._visited = True
         with self.catalogue.read() as tx:
             self._user = remote_client(tx, self._startup, zone)
 

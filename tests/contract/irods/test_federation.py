@@ -144,6 +144,21 @@ def test_descriptors_of_both_zones_are_told_apart(west: dict[str, IrodsServer]) 
                 assert file.read() == text
 
 
+def test_a_consumer_leads_to_the_other_zone_too(
+    zones: Zones, west: dict[str, IrodsServer], tmp_path: Path
+) -> None:
+    south = zones.options["southZone"]
+    provider = (south.address, west["southZone"].port)
+    options = replace(south, directory=tmp_path / "consumer", provider=provider, port=0)
+    with running(options) as consumer:
+        server = replace(west["southZone"], port=consumer.port)
+        with (
+            open_session(server, user="anna", password="anna") as session,
+            session.data_objects.open("/westZone/home/cells/image", "r") as file,
+        ):
+            assert file.read() == b"pixels"
+
+
 def test_whom_the_zone_does_not_know_sees_nothing(west: dict[str, IrodsServer]) -> None:
     with visit(west, "cleo") as session, pytest.raises(CollectionDoesNotExist):
         session.collections.get("/westZone/home/cells")
@@ -216,7 +231,8 @@ def test_health_names_keys_that_differ(zones: Zones) -> None:
     (known,) = zones.options["westZone"].federation
     wrong = replace(known, negotiation_key=f"{'another':_<32}")
     zones.options["westZone"] = replace(zones.options["westZone"], federation=(wrong,))
-    with zones.running() as servers, pytest.raises(IrodsError, match="-147000"):
+    message = "southZone does not accept this server: zone_key or negotiation_key differ"
+    with zones.running() as servers, pytest.raises(CheckFailedError, match=message):
         check_federation(entrance(servers), "southZone")
 
 
