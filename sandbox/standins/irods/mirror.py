@@ -201,6 +201,8 @@ class Mirror:
                 names = [column[0] for column in cursor.description]
                 _insert(catalogue, table.name, names, (tuple(row) for row in cursor.fetchall()))
             catalogue.commit()
+        except Exception as error:  # drivers raise whatever they like
+            raise DatabaseError(f"the catalog database cannot be read: {error}") from error
         finally:
             catalogue.close()
             database.close()
