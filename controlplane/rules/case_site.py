@@ -104,12 +104,15 @@ def remove(client: Client, path: str) -> None:
         User.name,
         where=(User.type == "rodsgroup", UserMeta.name == MARK, UserMeta.value == name.removeprefix(PREFIX)),
     )
-    accounts = client.rows(User.name, where=(Like(User.name, f"{name}_%"),))
-    for (account,) in accounts:
+    accounts = client.rows(User.name, User.type, where=(Like(User.name, f"{name}_%"),))
+    for account, _ in accounts:
         for home in (f"/{zone}/trash/home/{account}", f"/{zone}/home/{account}"):
             client.call(partial(_empty, path=home, itself=False))
     with client.session() as session:
-        for (account,) in (*accounts, *groups):
+        for account, kind in (*accounts, *((group, "rodsgroup") for (group,) in groups)):
+            if kind == "rodsgroup":
+                # What is left of a quota would count for whoever gets the group's number.
+                calls.administer(session, "set-quota", "group", account, "total", "0")
             calls.administer(session, "rm", "user", account, zone)
     client.call(partial(_empty, path=path, itself=True))
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from irods.access import iRODSAccess
 from irods.exception import iRODSException
+from irods.keywords import DATA_SIZE_KW
 from irods.models import Collection, DataObject, User, UserMeta
 from irods.session import iRODSSession
 
@@ -66,7 +68,7 @@ def run_cases(
         for case in cases:
             begun = time.monotonic()
             try:
-                with case_site(client, {step.who for step in case.steps} | {"user"}, curators) as site:
+                with case_site(client, _actors(case), curators) as site:
                     wrong = _Run(site).steps(case.steps)
             except IrodsError as error:
                 wrong = f"could not be carried out: {error}"
@@ -75,6 +77,12 @@ def run_cases(
             watch(result)
             results.append(result)
     return tuple(results)
+
+
+def _actors(case: Case) -> set[Actor]:
+    """Everybody whom a test needs."""
+    given: set[Actor] = {step.chmod.account for step in case.steps if step.chmod}
+    return {"user"} | {step.who for step in case.steps} | given
 
 
 def _curators(client: Client, rule_base: RuleBase) -> str:
@@ -163,8 +171,10 @@ class _Run:
         self._write(session, self._path(step.overwrite), step)
 
     def _write(self, session: iRODSSession, path: str, step: StepEntry) -> None:
-        with session.data_objects.open(path, "w") as data_object:
-            data_object.write(secrets.token_bytes(step.size or SMALL))
+        content = secrets.token_bytes(step.size or SMALL)
+        # Quotas are held against what a client says that it will write.
+        with session.data_objects.open(path, "w", **{DATA_SIZE_KW: str(len(content))}) as data_object:
+            data_object.write(content)
 
     def _get(self, session: iRODSSession, step: StepEntry) -> None:
         with session.data_objects.open(self._path(step.get), "r") as data_object:
@@ -202,7 +212,8 @@ class _Run:
         if step.chmod:
             account = self.site.accounts[step.chmod.account]
             path, level = self._path(step.chmod.path), step.chmod.level
-            calls.set_access(session, path, (account.user, account.zone), level, as_admin=False)
+            access = iRODSAccess(level, path, account.user, account.zone)
+            session.acls.set(access, recursive=self._is_collection(path))
 
     def _avu(self, session: iRODSSession, step: StepEntry) -> None:
         if step.avu:

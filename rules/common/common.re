@@ -53,7 +53,10 @@ bicMark(*PATH, *ATTRIBUTE, *VALUE, *SEEN) {
 
 # What jobs remember between their runs, and what metrics read: AVUs of the group bic_policy, written by administrators.
 bicState(*BASE, *NAME, *VALUE) {
-    msiModAVUMetadata("-u", "bic_policy", "set", "bic:state:*BASE:*NAME", *VALUE, "");
+    *CODE = errorcode(msiModAVUMetadata("-u", "bic_policy", "set", "bic:state:*BASE:*NAME", *VALUE, ""));
+    if (*CODE != 0) {
+        writeLine("serverLog", "*BASE: *NAME = *VALUE cannot be kept, error *CODE; is there a group bic_policy?");
+    }
 }
 bicStateOf(*BASE, *NAME, *DEFAULT, *VALUE) {
     *VALUE = *DEFAULT;
@@ -62,7 +65,15 @@ bicStateOf(*BASE, *NAME, *DEFAULT, *VALUE) {
     }
 }
 
-# The key of an input that may not have it; empty where it has not.
+# Whether an input has a key. Many say all by being there, with an empty value.
+bicHasKey(*INPUT, *KEY, *FOUND) {
+    *FOUND = "no";
+    if (errorcode(*_VALUE = *INPUT."*KEY") == 0) {
+        *FOUND = "yes";
+    }
+}
+
+# The value of a key of an input that may not have it; empty where it has not.
 bicKey(*INPUT, *KEY, *VALUE) {
     *VALUE = "";
     if (errorcode(*FOUND = *INPUT."*KEY") == 0) {

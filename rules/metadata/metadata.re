@@ -82,9 +82,9 @@ bicMetadataAvu(*INPUT) {
 
 # Several changes at once, as JSON. Where the text names bic:published or a mandatory attribute, or spells letters as
 # codes, the collection has to be complete before, and stays as it is while it is published.
-bicMetadataText(*COMM, *JSON) {
+bicMetadataText(*JSON) {
     *TOUCHES = "no";
-    if (*JSON.buf like "*bic:published*" || *JSON.buf like regex ".*[\\\\]u00[2-7].*") {
+    if (*JSON.buf like "*" ++ "bic:published" ++ "*" || *JSON.buf like regex ".*[\\\\]u00[2-7].*") {
         *TOUCHES = "publishes";
     } else {
         bicMetadataRequired(*REQUIRED);
@@ -116,5 +116,5 @@ pep_api_mod_avu_metadata_pre(*INSTANCE, *COMM, *INPUT) {
     on (errorcode(bicMetadataAvu(*INPUT)) != 0) { -816000; }
 }
 pep_api_atomic_apply_metadata_operations_pre(*INSTANCE, *COMM, *JSON, *OUT) {
-    on (errorcode(bicMetadataText(*COMM, *JSON)) != 0) { -816000; }
+    on (errorcode(bicMetadataText(*JSON)) != 0) { -816000; }
 }

@@ -73,7 +73,7 @@ bicRawDataKeeper(*COMM) {
 # Fails where a rule or a JSON text, which we do not take apart, could write the mark: it names the mark, or spells
 # letters as codes, which no library does of itself.
 bicRawDataText(*COMM, *TEXT) {
-    if (*TEXT like "*bic:raw*" || *TEXT like regex ".*[\\\\]u00[2-7].*") {
+    if (*TEXT like "*" ++ "bic:raw" ++ "*" || *TEXT like regex ".*[\\\\]u00[2-7].*") {
         bicRawDataKeeper(*COMM);
     }
 }
@@ -117,15 +117,15 @@ bicRawDataEntry(*COMM, *INPUT) {
 
 # Operations that only change what is there when they are forced to.
 bicRawDataForced(*COMM, *INPUT, *COLLECTION) {
-    bicKey(*INPUT, "forceFlag", *FORCED);
-    if (*FORCED != "") {
+    bicHasKey(*INPUT, "forceFlag", *FORCED);
+    if (*FORCED == "yes") {
         bicRawDataPlace(*COMM, *COLLECTION);
     }
 }
 
 bicRawDataChecksum(*COMM, *INPUT) {
-    bicKey(*INPUT, "forceChksum", *FORCED);
-    if (*FORCED != "") {
+    bicHasKey(*INPUT, "forceChksum", *FORCED);
+    if (*FORCED == "yes") {
         bicRawDataObject(*COMM, *INPUT.obj_path);
     }
 }

@@ -59,7 +59,7 @@ bicRetentionAvu(*COMM, *INPUT) {
 
 # A JSON text, which we do not take apart, that names the date, or spells letters as codes, which no library does.
 bicRetentionText(*COMM, *TEXT) {
-    if (*TEXT like "*bic:retain-until*" || *TEXT like regex ".*[\\\\]u00[2-7].*") {
+    if (*TEXT like "*" ++ "bic:retain-until" ++ "*" || *TEXT like regex ".*[\\\\]u00[2-7].*") {
         bicRetentionKeeper(*COMM);
     }
 }
