@@ -16,6 +16,8 @@ from controlplane.errors import EXIT_FAILURE, EXIT_INTERRUPTED, BadInputError
 if TYPE_CHECKING:
     from threading import Event
 
+    from rich.console import Console
+
     from controlplane.rules.rollout.deploy import Conditions
     from controlplane.rules.rollout.plan import ServerPlan
     from controlplane.rules.rollout.run import Report
@@ -65,18 +67,9 @@ def plan(
 
     Exit code 0: all servers are in step, 2: there is something to deploy, 1: a server could not be read.
     """
-    plans = _read(context, rules, zone, server)
-    if as_json:
-        _write(plans)
-    else:
-        from controlplane.cli.output import console
-        from controlplane.cli.rules_text import show_plan
+    from controlplane.cli.rules_text import show_plan
 
-        show_plan(console(), plans)
-    if any(item.error for item in plans):
-        raise typer.Exit(EXIT_FAILURE)
-    if not all(item.in_step for item in plans):
-        raise typer.Exit(EXIT_CHANGES)
+    _tell(_read(context, rules, zone, server), show_plan, as_json)
 
 
 @app.command()
@@ -114,15 +107,7 @@ def status(
         else:
             show_events(console(), found)
         return
-    plans = _read(context, rules, zone, server)
-    if as_json:
-        _write(plans)
-    else:
-        show_status(console(), plans)
-    if any(item.error for item in plans):
-        raise typer.Exit(EXIT_FAILURE)
-    if not all(item.in_step for item in plans):
-        raise typer.Exit(EXIT_CHANGES)
+    _tell(_read(context, rules, zone, server), show_status, as_json)
 
 
 @app.command()
@@ -144,7 +129,7 @@ def deploy(
     Each server is closed for a moment, one at a time in a zone, and must pass a gate of real operations. A
     gate that fails rolls its wave back and ends the rollout. Exit code 0: all servers are in step, 1: not.
     """
-    from controlplane.cli.output import console
+    from controlplane.cli.output import amount, console
     from controlplane.cli.rules_text import show_plan
     from controlplane.rules.rollout import run
 
@@ -155,7 +140,7 @@ def deploy(
     def approve(plans: Sequence[ServerPlan]) -> bool:
         show_plan(console(), plans)
         count = sum(not item.in_step and not item.error for item in plans)
-        return not count or _confirmed(yes, f"Change the rule bases of {count} servers?")
+        return not count or _confirmed(yes, f"Change the rule bases of {amount(count, 'server')}?")
 
     with _rollout(session, "bic rules deploy", wait, wait_for_lock) as (conditions, end):
         report = run.deploy(session.platform, conditions, session.wanted, approve)
@@ -178,7 +163,7 @@ def rollback(
 
     Run twice, it comes back to where it began. Exit code 0: done, 1: not.
     """
-    from controlplane.cli.output import console
+    from controlplane.cli.output import amount, console
     from controlplane.cli.rules_text import show_rollback
     from controlplane.rules.rollout import run
 
@@ -187,7 +172,7 @@ def rollback(
     def approve(plans: Sequence[ServerPlan]) -> bool:
         show_rollback(console(), plans)
         count = sum(bool(item.state and item.state.previous) for item in plans)
-        return not count or _confirmed(yes, f"Take the rule bases of {count} servers back?")
+        return not count or _confirmed(yes, f"Take the rule bases of {amount(count, 'server')} back?")
 
     with _rollout(session, "bic rules rollback", wait, wait_for_lock) as (conditions, end):
         report = run.rollback(session.platform, conditions, session.wanted, approve)
@@ -288,10 +273,22 @@ def _finish(report: Report, stop: Event) -> None:
         raise typer.Exit(EXIT_FAILURE)
 
 
-def _write(plans: Sequence[ServerPlan]) -> None:
+def _tell(
+    plans: Sequence[ServerPlan], show: Callable[[Console, Sequence[ServerPlan]], None], as_json: bool
+) -> None:
+    """Show what servers run, and end with what it means: in step, something to do, or not all read."""
     import json
 
-    typer.echo(json.dumps({"servers": [_document(item) for item in plans]}, indent=2, ensure_ascii=False))
+    from controlplane.cli.output import console
+
+    if as_json:
+        typer.echo(json.dumps({"servers": [_document(item) for item in plans]}, indent=2, ensure_ascii=False))
+    else:
+        show(console(), plans)
+    if any(item.error for item in plans):
+        raise typer.Exit(EXIT_FAILURE)
+    if not all(item.in_step for item in plans):
+        raise typer.Exit(EXIT_CHANGES)
 
 
 def _document(item: ServerPlan) -> Mapping[str, Any]:
