@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from lark import Token, Tree, v_args
@@ -14,6 +15,7 @@ from controlplane.rules.language.ast import Place
 from controlplane.rules.language.strings import LONGEST_STRING, split
 
 Children = list[Any]
+_LOCAL = re.compile(r"\*[A-Za-z_]\w*", re.ASCII)
 Parts = tuple[str | ast.Variable, ...]
 
 
@@ -62,10 +64,9 @@ def _old_argument(token: Token) -> ast.String | ast.Variable:
         return ast.String(_parts(token, 1, -1), place=_at(token))
     text = token.rstrip()
     _bounded(text, token)
-    parts = split(text, _at(token), escapes=False)
-    if len(parts) == 1 and isinstance(parts[0], ast.Variable):
-        return parts[0]
-    return ast.String(parts, place=_at(token))
+    if _LOCAL.fullmatch(text):
+        return ast.Variable(text, place=_at(token))
+    return ast.String(split(text, _at(token), escapes=False), place=_at(token))
 
 
 def _nodes(children: Children) -> Children:

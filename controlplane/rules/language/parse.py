@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from re import ASCII, MULTILINE, compile
 
-from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from controlplane.rules.language import ast
 from controlplane.rules.language.ast import Place
@@ -15,11 +15,18 @@ from controlplane.rules.language.build import RefusedError, build
 from controlplane.rules.language.expected import KEYWORDS, expected
 
 DEEPEST = 100
-"""How deep expressions and blocks may nest. The engine's parser keeps its place in arrays of 1,024 entries, takes
-several of them for each level, and never checks (parser.hpp: stackTopStack)."""
+"""How deep expressions and blocks may nest. The engine's parser keeps its place in arrays of 1,024 entries,
+takes several of them for each level, and never checks (parser.hpp: stackTopStack)."""
+
+_NESTING = frozenset(
+    {"group", "arguments", "block", "unary", "if_block", "if_expression", "let", "match", "typed"}
+    | {"old_condition", "old_binary"}
+)
+"""The rules of the grammar that hold others of them; a chain of operators is flat to the engine."""
 
 _WORD = compile(
-    r"[*$]?[A-Za-z_~]\w*|\d+|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|:::|\+\+|&&|\|\||[<>=!]=|=>|->|%%|.",
+    r"[*$]?[A-Za-z_~]\w*|\d+|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'"
+    r"|:::|\+\+|&&|\|\||[<>=!]=|=>|->|%%|.",
     ASCII,
 )
 _CLIENT_LINES = compile(r"^[ \t]*(?:INPUT|OUTPUT)\b.*$", ASCII | MULTILINE)
@@ -46,13 +53,12 @@ def parse_client_rule(text: str) -> ast.RuleFile:
 def _parse(text: str, start: str) -> ast.RuleFile:
     try:
         tree = _parser().parse(text, start=start)
-        found = build(tree)
+        _check_depth(tree)
+        return build(tree)
     except RefusedError as error:
         raise RuleSyntaxError(error.text, error.place) from None
     except UnexpectedInput as error:
         raise _syntax_error(error, text) from None
-    _check_depth(found)
-    return found
 
 
 @cache
@@ -68,19 +74,19 @@ def _parser() -> Lark:
     )
 
 
-def _check_depth(found: ast.RuleFile) -> None:
-    """Refuse what nests deeper than the engine can hold. A chain of operators is as deep as its operands."""
-    waiting: list[tuple[ast.Node, int]] = [(found, 0)]
+def _check_depth(tree: Tree[Token]) -> None:
+    """Refuse what nests deeper than the engine can hold."""
+    waiting = [(tree, 0)]
     while waiting:
-        node, depth = waiting.pop()
+        part, depth = waiting.pop()
+        depth += part.data in _NESTING
         if depth > DEEPEST:
-            raise RuleSyntaxError(
+            raise RefusedError(
                 f"this is nested more than {DEEPEST} deep, which the engine does not survive:"
                 " put parts of it into rules of their own",
-                node.place,
+                Place(part.meta.line, part.meta.column),
             )
-        left = node.left if isinstance(node, ast.Binary) else None
-        waiting += [(part, depth if part is left else depth + 1) for part in ast.children(node)]
+        waiting += [(child, depth) for child in part.children if isinstance(child, Tree)]
 
 
 def _syntax_error(error: UnexpectedInput, text: str) -> RuleSyntaxError:

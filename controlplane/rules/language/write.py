@@ -141,7 +141,11 @@ def _value(node: ast.Expression) -> str | None:
         case ast.Call(name, arguments):
             text = f"{name}({_arguments(arguments)})"
         case ast.Application(function, arguments):
-            text = f"{_expression(function, _VALUE)}({_arguments(arguments)})"
+            # A path would go on with the parenthesis.
+            applied = _expression(function, _VALUE)
+            if isinstance(function, ast.Path):
+                applied = f"({applied})"
+            text = f"{applied}({_arguments(arguments)})"
         case ast.Tuple(items):
             text = f"({_arguments(items)})"
         case ast.Block():
@@ -153,7 +157,8 @@ def _special(node: ast.Expression) -> str:
     """A control structure, a query, or an expression with its type."""
     match node:
         case ast.Typed(expression, type_):
-            text = f"{_expression(expression, _ASSIGNMENT)} : {type_}"
+            # The last operand alone would take the type.
+            text = f"{_expression(expression, _VALUE)} : {type_}"
         case ast.If(condition, then, otherwise):
             rest = f" else {_otherwise(otherwise)}" if otherwise else ""
             text = f"if ({_expression(condition, 0)}) {_block(then)}{rest}"
@@ -214,12 +219,13 @@ def _comparison(comparison: ast.Comparison) -> str:
 
 def _operand(node: ast.Expression) -> str:
     text = _expression(node, _VALUE)
-    return f"({text})" if isinstance(node, ast.Call | ast.Application) else text
+    # A query knows no calls, and would divide the operand before by a path.
+    return f"({text})" if isinstance(node, ast.Call | ast.Application | ast.Path) else text
 
 
 def _old_rule(rule: ast.OldRule) -> str:
     parts = [
-        "" if rule.condition is None else _old_condition(rule.condition),
+        " " if rule.condition is None else _old_condition(rule.condition),
         "##".join(map(_old_call, rule.actions)),
         "##".join(map(_old_call, rule.recoveries)),
         *([rule.id] if rule.id else []),

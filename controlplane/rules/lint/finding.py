@@ -47,6 +47,11 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "A call of a rule that this server does not have",
             "The rule fails when it comes to the call.",
         ),
+        "R105": Code(
+            "error",
+            "A job of the manifest that the file does not define without parameters",
+            "The delay queue carries it out in vain.",
+        ),
         "R201": Code("error", "An unknown policy enforcement point", "The rule is never called."),
         "R202": Code(
             "error",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
 from controlplane.rules.language import ast
+from controlplane.rules.language.ast import Place
 from controlplane.rules.lint.finding import Finding
 from controlplane.rules.lint.knowledge import knowledge, looks_like_point
 from controlplane.rules.lint.source import Source
@@ -65,7 +66,7 @@ def check_calls(source: Source, defined: Defined, constructors: frozenset[str]) 
         name, count = call.name, len(call.arguments)
         if name in constructors:
             continue
-        # The policy enforcement points of users and collections are also called by rules, and core.re has not all.
+        # Points of users and collections are also called by rules, and not all of them are in core.re.
         counts = set(defined.get(name, ())) | facts.static_points.get(name, frozenset())
         if name in facts.core_rules:
             counts.add(facts.core_rules[name])
@@ -93,6 +94,15 @@ def check_our_names(source: Source) -> Iterator[Finding]:
         if not name.startswith(OURS) and not looks_like_point(name):
             better = f"{OURS}{name[:1].upper()}{name[1:]}"
             yield source.finding(definition, "R103", f"{name} is a name of ours: call it {better}")
+
+
+def check_jobs(source: Source, jobs: Iterable[str], manifest: str) -> Iterator[Finding]:
+    """Jobs of the manifest that are no rules of the file without parameters (R105)."""
+    defined = defined_in([source])
+    for job in jobs:
+        if 0 not in defined.get(job, ()):
+            text = f"{source.file} defines no rule {job} without parameters; {_near(job, defined)}"
+            yield Finding(manifest, Place(1, 1), "R105", text)
 
 
 def _near(name: str, known: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from controlplane.rules.lint.names import (
     Defined,
     calls,
     check_calls,
+    check_jobs,
     check_our_names,
     constructors_in,
     defined_in,
@@ -74,6 +75,7 @@ def lint_rule_bases(
             *_of_file(source, defined, constructors, outputs),
             *check_our_names(source),
             *check_manifest_points(source, rule_bases[name].policy_enforcement_points, manifest),
+            *check_jobs(source, rule_bases[name].jobs, manifest),
             *check_parameters(name, source, declared, manifest),
         ]
         findings += [finding for finding in found if whole or finding.code != "R101"]

@@ -73,6 +73,8 @@ class Use:
     sets: bool
     assigned: bool = False
     """It is set by `=`, and for no other purpose."""
+    again: bool = False
+    """It is set from its own value."""
 
 
 Outputs = Mapping[tuple[str, int], frozenset[int]]
@@ -89,10 +91,11 @@ def uses(body: Body, outputs: Outputs) -> Iterator[Use]:
         match node:
             case ast.Variable():
                 yield Use(node, reads=not pattern, sets=pattern, assigned=pattern)
-            case ast.Assignment(target, value) | ast.Let(target, value) | ast.Case(target, value):
-                waiting += [(target, True), (value, False)]
-                if isinstance(node, ast.Let):
-                    waiting.append((node.body, False))
+            case ast.Assignment(ast.Variable(name) as variable, value) if _mentions(value, name):
+                yield Use(variable, reads=True, sets=True, again=True)
+                waiting.append((value, False))
+            case ast.Assignment(target) | ast.Let(target) | ast.Case(target):
+                waiting += [(part, part is target) for part in ast.children(node)]
             case ast.Binary(".", left, right) if isinstance(left, ast.Variable):
                 # To set a key changes what the variable holds, and makes it where there is none.
                 yield Use(left, reads=True, sets=pattern)
@@ -100,14 +103,23 @@ def uses(body: Body, outputs: Outputs) -> Iterator[Use]:
             case ast.Foreach(variable, collection, inner):
                 yield Use(variable, reads=collection is None, sets=True)
                 waiting += [(part, False) for part in (collection, inner) if part is not None]
-            case ast.Call(name, arguments) if not pattern:
-                for index, argument in enumerate(arguments):
-                    if isinstance(argument, ast.Variable):
-                        yield Use(argument, reads=True, sets=_sets(name, len(arguments), index, outputs))
-                    else:
-                        waiting.append((argument, False))
+            case ast.Call(_, arguments) if not pattern:
+                yield from _given(node, outputs)
+                waiting += [(part, False) for part in arguments if not isinstance(part, ast.Variable)]
             case _:
                 waiting += [(part, pattern) for part in ast.children(node)]
+
+
+def _given(call: ast.Call, outputs: Outputs) -> Iterator[Use]:
+    """What a call does with the variables among its arguments."""
+    count = len(call.arguments)
+    for index, argument in enumerate(call.arguments):
+        if isinstance(argument, ast.Variable):
+            yield Use(argument, reads=True, sets=_sets(call.name, count, index, outputs))
+
+
+def _mentions(node: ast.Expression, name: str) -> bool:
+    return any(isinstance(part, ast.Variable) and part.name == name for part in ast.walk(node))
 
 
 def _sets(name: str, count: int, index: int, outputs: Outputs) -> bool:

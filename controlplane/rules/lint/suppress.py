@@ -66,7 +66,7 @@ def _suppressions(file: str, text: str, wrong: list[Finding]) -> Iterator[_Suppr
                 Finding(file, place, "R901", f"there is no code {code}; bic rules lint knows {_range()}")
             )
         yield _Suppression(
-            place, number if match["before"].strip() else _next(lines, number), codes & CODES.keys()
+            place, number if match["before"].strip() else _next(lines, number), codes & frozenset(CODES)
         )
 
 

@@ -1,0 +1,1 @@
+bicStar(*A, *B) = (*A*B)  # finds R001

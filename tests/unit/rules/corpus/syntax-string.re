@@ -1,0 +1,4 @@
+bicString(*A) {
+    writeLine("serverLog", *A);
+    writeLine("serverLog", "open);  # finds R001
+}
