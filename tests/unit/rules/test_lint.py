@@ -224,3 +224,9 @@ def test_the_command_shows_the_line_and_answers_by_its_exit_code(tmp_path):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     result = CliRunner().invoke(app, ["rules", "lint", str(tmp_path / "none.re")])
     assert "none.re: cannot be read" in str(result.exception)
+
+
+def test_the_documentation_has_all_codes():
+    page = (CLONE / "docs/rules-lint.md").read_text()
+    written = re.findall(r"^\| (R\d+) \| (\w+) \| (.*)\. \| (.*) \|$", page, re.MULTILINE)
+    assert written == [(code, entry.severity, entry.title, entry.why) for code, entry in CODES.items()]
