@@ -156,6 +156,14 @@ def host_variables(platform: Platform, host: Host) -> dict[str, Any]:
     }
     if zone := platform.zone_of(host.name):
         variables["bic_zone"] = _zone(zone)
+    if "irods_gateway" in host.services and (entrance := platform.gateway_to(host.name)):
+        gateway_zone, server = entrance
+        variables["bic_gateway"] = {
+            "zone": gateway_zone.name,
+            "host": server.fqdn,
+            "port": gateway_zone.port,
+            "administrator": gateway_zone.administrator,
+        }
     return variables
 
 

@@ -214,6 +214,21 @@ class Platform:
         """The zone that a host runs a server of, or None."""
         return next((zone for zone in self.zones.values() if host in zone.servers), None)
 
+    def gateway_to(self, host: str) -> tuple[Zone, Host] | None:
+        """The zone that a gateway on a host serves, and the server at which it enters.
+
+        Both are of the host's own data centre: the zone whose catalog provider is there before one that has
+        but a consumer there. None when the data centre has no iRODS server.
+        """
+        here = self.hosts[host].data_centre
+        near = [
+            (server != zone.catalog_provider, zone, self.hosts[server])
+            for zone in self.zones.values()
+            for server in zone.servers
+            if self.hosts[server].data_centre == here
+        ]
+        return min(near, key=lambda found: found[0])[1:] if near else None
+
     def visitors_of(self, zone: str) -> Iterator[Facility]:
         """The facilities of other zones whose people reach their data from this one."""
         return (

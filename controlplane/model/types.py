@@ -272,7 +272,12 @@ ResourceContext = Annotated[
 ]
 
 Service = Literal[
-    "postgresql", "irods_catalog_provider", "irods_catalog_consumer", "prometheus", "controlplane"
+    "postgresql",
+    "irods_catalog_provider",
+    "irods_catalog_consumer",
+    "irods_gateway",
+    "prometheus",
+    "controlplane",
 ]
 """A service that Ansible deploys on a host; each is also an Ansible group."""
 

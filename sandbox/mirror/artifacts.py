@@ -1,4 +1,4 @@
-"""What the mirror serves beside Debian's packages: iRODS, and what the control plane depends on.
+"""What the mirror serves beside Debian's packages: iRODS, and what the control plane and WebDAV depend on.
 
 iRODS comes from upstream when its repository answers, else from the mirror that `BIC_IRODS_APT_MIRROR` names,
 else from the stand-in. The choice is written to the platform's state folder, where Ansible's group variables
@@ -98,8 +98,12 @@ def _choose_irods(fleet: FleetSpec, report: Callable[[str], None]) -> Choice:
 
 
 def _publish_wheels(fleet: FleetSpec) -> None:
-    """Serve the wheels of the control plane's lock file."""
-    lock = REPOSITORY / "requirements" / "controlplane.lock"
+    """Serve the wheels of what hosts run in environments of their own."""
+    for name in ("controlplane", "webdav"):
+        _publish_wheels_of(REPOSITORY / "requirements" / f"{name}.lock", control.folder(fleet, "wheels"))
+
+
+def _publish_wheels_of(lock: Path, served: Path) -> None:
     cache = sandbox_root() / "cache" / "wheels"
     wheels = cache / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
     if not wheels.exists():
@@ -115,7 +119,6 @@ def _publish_wheels(fleet: FleetSpec) -> None:
         options = ["--require-hashes", "--only-binary=:all:", f"--dest={building}", f"--requirement={lock}"]
         run([*pip, *target, *options])
         building.rename(wheels)
-    served = control.folder(fleet, "wheels")
     for wheel in wheels.iterdir():
         target_path = served / wheel.name
         if not target_path.exists():

@@ -8,6 +8,9 @@ from controlplane.model.layout import CONSUMER, PROVIDER, Arrangement
 from controlplane.model.platform_file import RemoteZoneEntry, ZoneEntry
 from controlplane.model.problems import Problem
 from controlplane.model.source import Key
+from controlplane.model.types import Service
+
+GATEWAY: Service = "irods_gateway"
 
 
 def check(documents: Documents) -> Iterator[Problem]:
@@ -16,6 +19,7 @@ def check(documents: Documents) -> Iterator[Problem]:
         yield from _hosts(platform)
         yield from _servers(platform)
         yield from _store(platform)
+        yield from _gateways(platform)
         for name, zone in platform.data.zones.items():
             yield from _federation(platform, name, zone)
         if platform.data.layout == "federated":
@@ -44,6 +48,23 @@ def _store(platform: PlatformDocument) -> Iterator[Problem]:
     """The control plane's database is where PostgreSQL is deployed."""
     if store := platform.data.store:
         yield from _serves(platform, at(platform, "store", "host"), store.host, "postgresql")
+
+
+def _gateways(platform: PlatformDocument) -> Iterator[Problem]:
+    """A gateway enters its zone at a server of its own data centre."""
+    hosts = platform.data.hosts
+    servers = [
+        name
+        for zone in platform.data.zones.values()
+        for name in (zone.catalog_provider, *zone.catalog_consumers)
+    ]
+    near = {hosts[name].data_centre for name in servers if name in hosts}
+    for name, host in hosts.items():
+        if GATEWAY in host.services and host.data_centre not in near and platform.complete:
+            yield at(platform, "hosts", name, "services").problem(
+                f"the data centre {host.data_centre!r} has no iRODS server at which the gateway could enter "
+                "a zone; give it a catalog consumer, or move the gateway"
+            )
 
 
 def _serves(platform: PlatformDocument, spot: Spot, host: str, service: str) -> Iterator[Problem]:

@@ -137,6 +137,7 @@ GRAPH = """\
   |--@ungrouped:
   |--@postgresql:
   |  |--dc1-icat
+  |--@irods_gateway:
   |--@prometheus:
   |  |--dc1-monitor
   |--@controlplane:

@@ -123,6 +123,7 @@ def test_the_roles_get_all_that_they_need(name: str, tmp_path: Path) -> None:
         "base",
         "postgresql",
         "irods_server",
+        "irods_gateway",
         "controlplane",
         "prometheus",
     }

@@ -438,3 +438,28 @@ def test_both_layouts_hold_the_same_facilities_teams_and_people(
 
 def _creations(platform: Platform, zone: str) -> tuple:
     return make_plan(zone, desired_state(platform, platform.zones[zone]), State()).changes
+
+
+GATEWAY = (
+    "  dc2-gate: {data_centre: dc2, address: 192.0.2.24, services: [irods_gateway]}\nlayout: federated\n"
+)
+
+
+def test_a_gateway_enters_the_zone_of_its_data_centre(tmp_path: Path) -> None:
+    inventory = write(tmp_path, platform=PLATFORM.replace("layout: federated\n", GATEWAY))
+    for layout, zone, server in (
+        ("federated", "southZone", "dc2-icat"),
+        ("one_zone", "westZone", "dc2-copies"),
+    ):
+        text = (inventory / "platform.yml").read_text()
+        (inventory / "platform.yml").write_text(re.sub("^layout: .*$", f"layout: {layout}", text, flags=re.M))
+        entrance = load_platform(inventory).gateway_to("dc2-gate")
+        assert entrance is not None
+        assert (entrance[0].name, entrance[1].name) == (zone, server)
+
+
+def test_a_gateway_without_an_irods_server_near_is_refused(tmp_path: Path) -> None:
+    lost = GATEWAY.replace("data_centre: dc2", "data_centre: dc3")
+    inventory = write(tmp_path, platform=PLATFORM.replace("layout: federated\n", lost))
+    with pytest.raises(InventoryError, match="'dc3' has no iRODS server at which the gateway could enter"):
+        load_platform(inventory)

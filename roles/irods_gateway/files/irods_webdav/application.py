@@ -1,9 +1,10 @@
 """The whole as a WSGI application: readiness, unread bodies, locks, and WsgiDAV with our provider."""
 
+import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from wsgidav.dir_browser import WsgiDavDirBrowser
@@ -23,8 +24,9 @@ READY_PATH = "/-/ready"
 READY_SECONDS = 5.0
 """How long the zone may take to accept a connection, and how long the answer is kept."""
 
-DRAINED_BYTES = 16 * 1024 * 1024
-"""How much of a body that nobody wanted is read, so that the client gets to see the answer."""
+DRAINED_BYTES = 1024 * 1024 * 1024
+"""How much of a body that nobody wanted is read after the answer: a connection that is closed before may take
+the answer with it."""
 
 DRAIN_BLOCK = 64 * 1024
 
@@ -92,8 +94,15 @@ class Application:
             environ["PATH_INFO"].encode("latin-1").decode("utf-8")
         except UnicodeError:
             return _text(start_response, "400 Bad Request", "The path is not UTF-8.")
-        answer: Iterable[bytes] = self._dav(environ, _draining(environ, start_response))
-        return answer
+        return self._answer(environ, start_response)
+
+    def _answer(self, environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+        yield from self._dav(environ, start_response)
+        left = DRAINED_BYTES
+        # Whoever has seen the answer ends the connection, and so this.
+        with contextlib.suppress(OSError):
+            while left > 0 and (block := environ["wsgi.input"].read(min(left, DRAIN_BLOCK))):
+                left -= len(block)
 
     def _readiness(self, start_response: StartResponse) -> list[bytes]:
         if reason := self._ready.reason():
@@ -128,15 +137,3 @@ def _text(start_response: StartResponse, status: str, text: str) -> list[bytes]:
     headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
     start_response(status, headers)
     return [body]
-
-
-def _draining(environ: Environ, start_response: StartResponse) -> Callable[..., Any]:
-    """A client that still sends when it is refused may not read the answer: take some of what it sends."""
-
-    def begin(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        left = DRAINED_BYTES
-        while left > 0 and (block := environ["wsgi.input"].read(min(left, DRAIN_BLOCK))):
-            left -= len(block)
-        return start_response(status, headers, exc_info)
-
-    return begin
