@@ -121,6 +121,8 @@ def _create(session: Session, path: str, keywords: dict[str, str], flags: int, s
     with session.catalogue.read() as tx:
         dataobjects.check_create(tx, session.config.zone, session.user, path)
         leaves = resources.leaves_for_create(tx, wanted)
+        for leaf_resource in leaves:
+            resources.check_room(tx, leaf_resource, size)
         if session.enforces_quotas:
             for leaf_resource in leaves:
                 quotas.check(tx, session.user, leaf_resource.resc_id, size)

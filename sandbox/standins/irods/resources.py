@@ -294,6 +294,23 @@ def leaves_for_create(tx: Transaction, name: str) -> list[Resource]:
     return _leaves(tx, root)
 
 
+def check_room(tx: Transaction, resource: Resource, size: int) -> None:
+    """Refuse a new data object that would leave less room on a storage resource than its context demands.
+
+    Raises -311000, also when nobody has written down how much room there is. No size, no check.
+    """
+    context, free = tx.row(
+        "select resc_context, free_space from r_resc_main where resc_id = ?", (resource.resc_id,)
+    ) or ("", "")
+    settings = dict(pair.split("=", 1) for pair in context.split(";") if "=" in pair)
+    minimum = settings.get("minimum_free_space_for_create_in_bytes")
+    if minimum is None or size < 0:
+        return
+    known = minimum.isdecimal() and free.isdecimal()
+    if not known or int(free) - int(minimum) < size:
+        raise IrodsError(Code.USER_FILE_TOO_LARGE)
+
+
 def _leaves(tx: Transaction, resource: Resource) -> list[Resource]:
     if resource.down:
         raise IrodsError(Code.SYS_RESC_IS_DOWN)

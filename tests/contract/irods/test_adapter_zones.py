@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from facility_site import Site, described
+from irods import keywords as kw
 from irods.column import Column, String
-from irods.exception import PycommandsException, iRODSException
+from irods.exception import USER_FILE_TOO_LARGE, PycommandsException, iRODSException
 from irods.models import Group, Resource, User
 from zone_under_test import open_session
 
@@ -154,3 +155,20 @@ def test_a_minimum_does_not_count_before_the_room_is_known(site: Site, tmp_path:
 def free(folder: Path) -> int:
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize
+
+
+def test_a_data_object_that_leaves_too_little_room_is_refused(site: Site, tmp_path: Path) -> None:
+    """With what the server knows of the room, whether that is true or not."""
+    site.edit("/var/lib/irods/{id}", f"{tmp_path}, minimum_free_space: 1 GB")
+    site.settle()
+    small = tmp_path / "small"
+    small.write_bytes(b"some pixels")
+    with open_session(site.server) as session:
+        path = f"/{site.server.zone}/home/{site.server.user}/{site.id}"
+        options = {kw.DEST_RESC_NAME_KW: f"{site.id}-raw", kw.FORCE_FLAG_KW: ""}
+        session.data_objects.put(str(small), path, **options)
+        session.data_objects.unlink(path, force=True)
+        for room in ("1000000010", "0"):
+            calls.administer(session, "modify", "resource", f"{site.id}-raw", "free_space", room)
+            with pytest.raises(USER_FILE_TOO_LARGE):
+                session.data_objects.put(str(small), path, **options)
