@@ -28,8 +28,8 @@ def reachable(host: str, port: int) -> str:
     return f"port {port} answers"
 
 
-def fetch(url: str, ca_file: Path) -> httpx.Response:
-    """A page over TLS, verified with the authority in `ca_file`, answered with a success.
+def ask(url: str, ca_file: Path) -> httpx.Response:
+    """What is answered over TLS, verified with the authority in `ca_file`, be it a success or not.
 
     Raises CheckFailedError.
     """
@@ -39,10 +39,14 @@ def fetch(url: str, ca_file: Path) -> httpx.Response:
         raise CheckFailedError(f"the certificate authority {ca_file} cannot be read: {error}") from error
     try:
         # Internal addresses: a proxy from the environment could not reach them.
-        response = httpx.get(url, verify=context, timeout=TIMEOUT, trust_env=False)
-        response.raise_for_status()
-    except httpx.HTTPStatusError as error:
-        raise CheckFailedError(f"{url} answers {error.response.status_code}") from error
+        return httpx.get(url, verify=context, timeout=TIMEOUT, trust_env=False)
     except httpx.HTTPError as error:
         raise CheckFailedError(f"{url}: {str(error) or type(error).__name__}") from error
+
+
+def fetch(url: str, ca_file: Path) -> httpx.Response:
+    """As `ask`, for an answer that must be a success."""
+    response = ask(url, ca_file)
+    if not response.is_success:
+        raise CheckFailedError(f"{url} answers {response.status_code}")
     return response

@@ -21,7 +21,7 @@ from irods_webdav.sessions import Sessions
 READY_PATH = "/-/ready"
 """Where anybody may ask whether the zone can be reached."""
 
-READY_SECONDS = 5.0
+READY_SECONDS = 3.0
 """How long the zone may take to accept a connection, and how long the answer is kept."""
 
 DRAINED_BYTES = 1024 * 1024 * 1024
