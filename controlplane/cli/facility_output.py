@@ -146,6 +146,12 @@ def show_facility(out: Console, facts: dict[str, Any]) -> None:
         ("cluster", "folder", "access"),
         [[item["host"], item["path"], item["access"]] for item in facts["hpc_mounts"]],
     )
+    _section(
+        out,
+        "Reached from other zones",
+        ("zone", "access"),
+        [[item["zone"], item["access"]] for item in facts["access_from"]],
+    )
     for team in facts["teams"]:
         _show_team(out, team)
 

@@ -63,6 +63,7 @@ def description(platform: Platform, facility: Facility) -> dict[str, Any]:
         "hpc_mounts": [
             {"host": mount.host, "path": mount.path, "access": mount.access} for mount in facility.hpc_mounts
         ],
+        "access_from": [{"zone": visit.zone, "access": visit.access} for visit in facility.access_from],
         "omero": facility.omero_host,
         "teams": [_team(facility, team) for team in facility.teams],
     }

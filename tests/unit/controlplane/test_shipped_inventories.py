@@ -129,6 +129,35 @@ def test_the_roles_get_all_that_they_need(name: str, tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("site_federation_keys", "irods_server_federation, dc2Zone, euroZone: negotiation_key is the key of"),
+        ("site_zone_keys", "irods_server_federation, dc2Zone, euroZone: zone_key is that zone's own"),
+        ("site_s3_credentials", "irods_server_s3_credentials, dc2-objects: name is"),
+    ],
+)
+def test_a_missing_secret_of_a_zone_is_named(tmp_path: Path, missing: str, message: str) -> None:
+    copy_checks(ROOT / "roles" / "irods_server", tmp_path / "roles" / "irods_server")
+    play = {
+        "hosts": "dc2-replica",
+        "gather_facts": False,
+        "vars_files": [str(ROOT / "playbooks" / "vars" / f"{part}.yml") for part in ("platform", "irods")],
+        "pre_tasks": [{"ansible.builtin.set_fact": {**FACTS, "cacheable": True}}],
+        "roles": ["irods_server"],
+    }
+    (tmp_path / "play.yml").write_text(json.dumps([play]), "utf-8")
+    inventory = INVENTORIES / "production"
+    output = ansible(
+        "ansible-playbook",
+        *("-i", inventory / "platform.yml", "-e", f"@{inventory / 'vault.example.yml'}"),
+        *("-e", json.dumps({missing: {}}), tmp_path / "play.yml"),
+        check=False,
+        ANSIBLE_ROLES_PATH=str(tmp_path / "roles"),
+    )
+    assert message in " ".join(output.split())
+
+
 @pytest.mark.parametrize("name", NATIONS)
 def test_a_missing_vault_is_named(name: str, tmp_path: Path) -> None:
     play = [{"hosts": "dc1-icat", "gather_facts": False, "tasks": []}]
