@@ -30,6 +30,7 @@ _WORD = compile(
     ASCII,
 )
 _CLIENT_LINES = compile(r"^[ \t]*(?:INPUT|OUTPUT)\b.*$", ASCII | MULTILINE)
+_CLIENT_VARIABLE = compile(r"\*[A-Za-z_]\w*", ASCII)
 
 
 class RuleSyntaxError(Exception):
@@ -48,6 +49,11 @@ def parse(text: str) -> ast.RuleFile:
 def parse_client_rule(text: str) -> ast.RuleFile:
     """Read a client's rule (`.r`), whose lines INPUT and OUTPUT are for irule. Raises `RuleSyntaxError`."""
     return _parse(_CLIENT_LINES.sub(lambda match: " " * len(match[0]), text), "client")
+
+
+def client_variables(text: str) -> frozenset[str]:
+    """The variables that irule gives to a client's rule and takes from it."""
+    return frozenset(name for line in _CLIENT_LINES.findall(text) for name in _CLIENT_VARIABLE.findall(line))
 
 
 def _parse(text: str, start: str) -> ast.RuleFile:

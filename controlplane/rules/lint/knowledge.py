@@ -3,7 +3,8 @@
 The facts are in `facts.json`, taken from upstream's source: microservices from reAction.hpp,
 irods_rule_language.cpp and plugins/microservices; functions from functions.cpp; static policy enforcement
 points from the calls of applyRule and from core.re.template; dynamic ones from apiTable.hpp, plugins/api,
-db_plugin.cpp and the plugins for resources and networks; session variables from core.dvm.template.
+db_plugin.cpp and the plugins for resources and networks; session variables from core.dvm.template;
+names of errors from rodsErrorTable.h.
 """
 
 from __future__ import annotations
@@ -46,6 +47,20 @@ class Knowledge:
     static_points: Mapping[str, frozenset[int]]
     dynamic_points: Mapping[str, frozenset[int]]
     session_variables: frozenset[str]
+    errors: frozenset[str]
+    """Names that stand for error codes."""
+
+    def takes(self, name: str) -> list[Signature]:
+        """The ways in which what the engine has by a name may be called; none for what it has not."""
+        found = [self.functions[name]] if name in self.functions else []
+        counts = set(self.static_points.get(name, ()))
+        if name in self.core_rules:
+            counts.add(self.core_rules[name])
+        if name in self.microservices:
+            counts.add(self.microservices[name])
+        if name in self.errors:
+            counts.add(0)
+        return found + [Signature(count, count) for count in sorted(counts)]
 
     def point(self, name: str) -> frozenset[int] | None:
         """The numbers of parameters that a policy enforcement point may have, or None for no known one."""
@@ -79,4 +94,5 @@ def knowledge() -> Knowledge:
         static_points={name: frozenset(counts) for name, counts in facts["static_points"].items()},
         dynamic_points={name: frozenset(counts) for name, counts in facts["dynamic_points"].items()},
         session_variables=frozenset(facts["session_variables"]),
+        errors=frozenset(facts["errors"]),
     )

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from controlplane.rules.language import ast
 from controlplane.rules.language.ast import Place
 from controlplane.rules.lint.finding import Finding
-from controlplane.rules.lint.knowledge import knowledge, looks_like_point
+from controlplane.rules.lint.knowledge import Signature, knowledge, looks_like_point
 from controlplane.rules.lint.source import Source
 
 OURS = "bic"
@@ -66,22 +66,13 @@ def check_calls(source: Source, defined: Defined, constructors: frozenset[str]) 
         name, count = call.name, len(call.arguments)
         if name in constructors:
             continue
-        # Points of users and collections are also called by rules, and not all of them are in core.re.
-        counts = set(defined.get(name, ())) | facts.static_points.get(name, frozenset())
-        if name in facts.core_rules:
-            counts.add(facts.core_rules[name])
-        if counts:
-            takes = " or ".join(str(number) for number in sorted(counts))
-            fits = count in counts
-        elif name in facts.functions:
-            takes, fits = str(facts.functions[name]), facts.functions[name].takes(count)
-        elif name in facts.microservices:
-            takes, fits = str(facts.microservices[name]), count == facts.microservices[name]
-        else:
+        # A rule with another number of parameters does not hide what the engine has by its name.
+        ways = [Signature(number, number) for number in sorted(defined.get(name, ()))] + facts.takes(name)
+        if not ways:
             known = [*defined, *constructors, *facts.core_rules, *facts.functions, *facts.microservices]
             yield source.finding(call, "R101", f"there is no {name}; {_near(name, known)}")
-            continue
-        if not fits:
+        elif not any(way.takes(count) for way in ways):
+            takes = " or ".join(dict.fromkeys(str(way) for way in ways))
             noun = "argument" if takes == "1" else "arguments"
             given = "1 is given" if count == 1 else f"{count} are given"
             yield source.finding(call, "R102", f"{name} takes {takes} {noun}, and here {given}")

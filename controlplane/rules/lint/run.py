@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from controlplane.rules.language import RuleSyntaxError, ast, parse, parse_client_rule
+from controlplane.rules.language import RuleSyntaxError, ast, client_variables, parse, parse_client_rule
 from controlplane.rules.lint.chain import check_chain
 from controlplane.rules.lint.finding import Finding
 from controlplane.rules.lint.names import (
@@ -94,7 +94,7 @@ def _read(file: str, text: str) -> Source | Finding:
         tree = parse_client_rule(text) if file.endswith(CLIENT_SUFFIX) else parse(text)
     except RuleSyntaxError as error:
         return Finding(file, error.place, "R001", error.text)
-    return Source(file, text, tree)
+    return Source(file, text, tree, client_variables(text) if file.endswith(CLIENT_SUFFIX) else frozenset())
 
 
 def _of_file(

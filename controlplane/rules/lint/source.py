@@ -20,6 +20,8 @@ class Source:
     """Its path as people are shown it."""
     text: str
     tree: ast.RuleFile
+    given: frozenset[str] = frozenset()
+    """Variables that come from and go to a client."""
 
     def definitions(self) -> Iterator[Definition]:
         """Its rules and functions in their order."""

@@ -30,7 +30,7 @@ def check_variables(source: Source, outputs: Outputs) -> Iterator[Finding]:
 
 
 def _body(source: Source, body: Body, found: list[Use]) -> Iterator[Finding]:
-    given = set(body.parameters)
+    given = {*body.parameters, *source.given}
     known = given | {use.variable.name for use in found if use.sets and not use.again}
     read = {use.variable.name for use in found if use.reads}
     for use in _first(use for use in found if use.variable.name not in known):

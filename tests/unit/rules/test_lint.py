@@ -189,6 +189,17 @@ def test_what_an_unreadable_file_defines_is_not_missed_elsewhere():
     assert _lint(one, two) == [("two.re", 1, "R001")]
 
 
+def test_a_clients_rule_gets_variables_from_irule():
+    text = "mine {\n  *OUT = *IN ++ *OTHER;\n}\nINPUT *IN='x'\nOUTPUT *OUT, ruleExecOut\n"
+    assert [(finding.place, finding.code) for finding in lint_file("mine.r", text)] == [((2, 17), "R301")]
+
+
+def test_names_of_errors_are_numbers_and_a_rule_does_not_hide_a_microservice():
+    text = "bicOne { *A = 'b'; msiSleep('1', '0'); if (*A == 'c') { fail(SYS_NOT_SUPPORTED); } }"
+    text += "\nmsiSleep { nop; }"
+    assert lint_file("one.re", text) == []
+
+
 def test_every_code_is_seeded_somewhere():
     here = Path(__file__).read_text() + "".join(file.read_text() for file in CORPUS.glob("*.re"))
     assert [code for code in CODES if code not in here] == []

@@ -1,5 +1,6 @@
 # What is called and is not there.
 bicNames(*PATH) {
+    *ERROR = SYS_NOT_SUPORTED;  # finds R101 R302
     msiDataObjUnlnk(*PATH, *STATUS);  # finds R101
     writeLine("serverLog");  # finds R102
     msiSplitPath(*PATH, *COLLECTION);  # finds R102
