@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from controlplane.rules.language import ast
 from controlplane.rules.lint.finding import Finding
@@ -19,6 +18,7 @@ from controlplane.rules.lint.knowledge import knowledge, looks_like_point
 from controlplane.rules.lint.source import Definition, Source
 
 _FAILURES = frozenset({"fail", "failmsg"})
+_NOTHING = frozenset({"nop", "succeed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class Entry:
     """It ends with a negative integer or by failing."""
     falls: ast.Call | None
     """Where it fails without `cut` before, so that the next rule is taken."""
+    idle: bool = False
+    """It does nothing: it is there as the answer where no other rule is."""
 
 
 def check_chain(chain: Sequence[Source], on: str) -> Iterator[Finding]:
@@ -68,12 +70,16 @@ def _hidden(name: str, found: Sequence[Entry]) -> Iterator[Finding]:
                 " give that one a condition, or remove one of them",
             )
             return
-    for entry, later in pairwise(found):
-        if entry.source is not later.source and looks_like_point(name) and not entry.refuses:
+    if not looks_like_point(name):
+        return
+    for number, entry in enumerate(found):
+        others = (other for other in found[number + 1 :] if other.source is not entry.source)
+        hidden = next((other for other in others if not other.idle), None)
+        if hidden and not entry.refuses:
             yield entry.source.finding(
                 entry.node,
                 "R404",
-                f"when this condition holds, {name} in {_at(later)} is not tried:"
+                f"when this condition holds, {name} in {_at(hidden)} is not tried:"
                 " only what refuses may come first",
             )
 
@@ -102,8 +108,8 @@ def _entries(source: Source, definition: Definition) -> Iterator[Entry]:
                 conditional = patterns or alternative.condition is not None
                 # A rule of one body is known by its name, alternatives by their own place.
                 node = alternative if alternative.keyword else definition
-                fails = _falls(alternative.body)
-                yield Entry(source, node, conditional, _refuses(alternative.body), fails)
+                body = alternative.body
+                yield Entry(source, node, conditional, _refuses(body), _falls(body), _idle(body))
         case ast.Function():
             yield Entry(source, definition, patterns, _negative(definition.body), None)
         case ast.OldRule():
@@ -121,6 +127,13 @@ def _refuses(body: ast.Block) -> bool:
     if any(isinstance(action, ast.Call) and action.name in _FAILURES for action in actions):
         return True
     return bool(actions) and _negative(actions[-1])
+
+
+def _idle(body: ast.Block) -> bool:
+    return all(
+        isinstance(statement.action, ast.Call) and statement.action.name in _NOTHING
+        for statement in body.statements
+    )
 
 
 def _falls(body: ast.Block) -> ast.Call | None:

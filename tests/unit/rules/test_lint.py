@@ -113,7 +113,10 @@ def test_a_rule_without_a_condition_hides_those_of_later_rule_bases():
 
 
 def test_a_rule_with_a_condition_that_consents_hides_them_when_it_holds():
-    assert _lint(_refusing("on (*INPUT.obj_path == '/a') { nop; }"), END) == [("first.re", 2, "R404")]
+    consents = _refusing("on (*INPUT.obj_path == '/a') { writeLine('serverLog', 'yes'); }")
+    refuses = _refusing("on (*INPUT.obj_path == '/b') { -818000; }", name="second")
+    assert _lint(consents, refuses, END) == [("first.re", 2, "R404")]
+    assert _lint(refuses, consents, END) == [], "the last rule does nothing that could be missed"
 
 
 def test_a_rule_that_fails_hands_the_decision_to_the_next():
