@@ -20,7 +20,7 @@ import pytest
 from irods.access import iRODSAccess
 from irods.exception import UserDoesNotExist
 from irods.session import iRODSSession
-from zone_under_test import IrodsServer, open_session
+from zone_under_test import IrodsServer, open_session, standin_server
 
 REPOSITORY = Path(__file__).parents[3]
 PACKAGES = REPOSITORY / "roles/irods_gateway/files"
@@ -101,15 +101,14 @@ def gateway(
     if irods_server.ca_file is None:
         pytest.skip("the gateway speaks to a zone only over TLS, which the server under test does not use")
     folder = tmp_path_factory.mktemp("webdav")
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = int(sock.getsockname()[1])
+    port = _free_port()
     with _running(irods_server, interpreter, folder, port) as process:
         yield Gateway(f"http://127.0.0.1:{port}", process.pid)
 
 
 @contextlib.contextmanager
 def _running(
-    server: IrodsServer, interpreter: Path, folder: Path, port: int
+    server: IrodsServer, interpreter: Path, folder: Path, port: int, scheme: str = "native"
 ) -> Iterator[subprocess.Popen[bytes]]:
     config = {
         "listen_address": "127.0.0.1",
@@ -118,7 +117,7 @@ def _running(
         "port": server.port,
         "zone": server.zone,
         "ca_file": str(server.ca_file),
-        "authentication_scheme": "native",
+        "authentication_scheme": scheme,
         "root": f"/{server.zone}/home",
         "threads": 8,
         "idle_seconds": IDLE_SECONDS,
@@ -142,6 +141,11 @@ def _running(
         assert code == 0, text
         assert "secret" not in text
         assert "Traceback" not in text
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
 
 
 def _ready(port: int) -> bool:
@@ -405,3 +409,19 @@ def _connections(pid: int, port: int) -> int:
         int(line[2].rsplit(":", 1)[1], 16) == port and line[3] == "01" and f"socket:[{line[9]}]" in sockets
         for line in lines
     )
+
+
+def test_passwords_of_a_directory_are_asked_of_pam(interpreter: Path, tmp_path: Path) -> None:
+    """In a stand-in alone: a real server's PAM knows whom it knows."""
+    directory = ("sh", "-c", 'test "$(cat)" = "from the directory"', "pam")
+    port = _free_port()
+    with standin_server(tmp_path, pam_check=directory) as server:
+        with open_session(server) as admin:
+            admin.users.create(NAMES[0], "rodsuser")
+        with _running(server, interpreter, tmp_path, port, "pam_password"):
+            gateway = Gateway(f"http://127.0.0.1:{port}", 0)
+            with gateway.as_user(NAMES[0], "from the directory") as client:
+                assert client.put(f"{HOME}/a.txt", content=b"1").status_code == 201
+                assert client.get(f"{HOME}/a.txt").content == b"1"
+            with gateway.as_user(NAMES[0], "another") as client:
+                assert client.get("/").status_code == 401
