@@ -9,7 +9,7 @@ is left, the last error is the answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from controlplane.rules.language import ast
@@ -41,11 +41,12 @@ def check_chain(chain: Sequence[Source], on: str) -> Iterator[Finding]:
 
     `on` names the servers whose chain this is.
     """
+    failing = _failing(chain)
     entries: dict[tuple[str, int], list[Entry]] = {}
     for source in chain:
         for definition in source.definitions():
             key = definition.head.name, len(definition.head.parameters)
-            entries.setdefault(key, []).extend(_entries(source, definition))
+            entries.setdefault(key, []).extend(_entries(source, definition, failing))
     for (name, count), found in entries.items():
         in_core = knowledge().core_rules.get(name) == count
         yield from _hidden(name, found)
@@ -100,7 +101,7 @@ def _at(entry: Entry) -> str:
     return f"{entry.source.file}:{entry.node.place.line}"
 
 
-def _entries(source: Source, definition: Definition) -> Iterator[Entry]:
+def _entries(source: Source, definition: Definition, failing: Set[str]) -> Iterator[Entry]:
     patterns = any(not isinstance(parameter, ast.Variable) for parameter in definition.head.parameters)
     match definition:
         case ast.Rule(_, alternatives):
@@ -109,7 +110,7 @@ def _entries(source: Source, definition: Definition) -> Iterator[Entry]:
                 # A rule of one body is known by its name, alternatives by their own place.
                 node = alternative if alternative.keyword else definition
                 body = alternative.body
-                yield Entry(source, node, conditional, _refuses(body), _falls(body), _idle(body))
+                yield Entry(source, node, conditional, _refuses(body), _falls(body, failing), _idle(body))
         case ast.Function():
             yield Entry(source, definition, patterns, _negative(definition.body), None)
         case ast.OldRule():
@@ -136,8 +137,25 @@ def _idle(body: ast.Block) -> bool:
     )
 
 
-def _falls(body: ast.Block) -> ast.Call | None:
-    """The first call that fails the rule without `cut` before it in its block."""
+def _failing(chain: Sequence[Source]) -> Set[str]:
+    """The names of rules that fail by themselves or through others, and of what fails."""
+    blocks = [
+        (definition.head.name, alternative.body)
+        for source in chain
+        for definition in source.definitions()
+        if isinstance(definition, ast.Rule)
+        for alternative in definition.alternatives
+    ]
+    found = set(_FAILURES)
+    known = 0
+    while known < len(found):
+        known = len(found)
+        found.update(name for name, block in blocks if name not in found and _falls(block, found))
+    return found
+
+
+def _falls(body: ast.Block, failing: Set[str]) -> ast.Call | None:
+    """The first call that fails the rule, or may do so, without `cut` before it in its block."""
     waiting: list[ast.Node] = [body]
     while waiting:
         node = waiting.pop()
@@ -148,7 +166,7 @@ def _falls(body: ast.Block) -> ast.Call | None:
                     break
                 parts.append(statement.action)
             waiting += reversed(parts)
-        elif isinstance(node, ast.Call) and node.name in _FAILURES:
+        elif isinstance(node, ast.Call) and node.name in failing:
             return node
         elif isinstance(node, ast.If | ast.While | ast.For | ast.Foreach):
             waiting += reversed(tuple(ast.children(node)))

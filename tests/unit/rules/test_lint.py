@@ -125,6 +125,15 @@ def test_a_rule_that_fails_hands_the_decision_to_the_next():
     assert _lint(_refusing(inner), END) == [("first.re", 2, "R402")]
 
 
+def test_a_rule_fails_through_those_that_it_calls():
+    body = "on (*INPUT.obj_path == '/a') { bicOuter(*INPUT); -1; }"
+    help_ = "bicOuter(*I) { bicInner(*I); }\nbicInner(*I) { if (*I.obj_path == '/a') { fail(-1); } }"
+    helper = _rule_base("help", help_)
+    assert _lint(_refusing(body), helper, END) == [("first.re", 2, "R402")]
+    asked = "on (errorcode(bicOuter(*INPUT)) != 0) { -1; }"
+    assert _lint(_refusing(asked), helper, END) == []
+
+
 def test_a_rule_that_fails_after_cut_decides():
     assert _lint(_refusing("on (*INPUT.obj_path == '/a') { cut; fail(-1); }"), END) == []
 
