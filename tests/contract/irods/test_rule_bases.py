@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from irods.exception import CAT_INVALID_ARGUMENT, CAT_NO_ACCESS_PERMISSION
 from irods.meta import AVUOperation, iRODSMeta
-from irods.models import Collection, User
+from irods.models import Collection, RuleExec, User
 from zone_under_test import VARIABLE, IrodsServer, named_server, standin_server
 
 from controlplane.rules import case_site
 from controlplane.rules.case_site import CaseSite
 from controlplane.rules.cases import Case, load_cases
+from controlplane.rules.jobs import jobs_of, settle_jobs
 from controlplane.rules.manifest import RuleBase, load_rule_bases, order
 from controlplane.rules.run_cases import CaseResult, run_cases
 from controlplane.systems.irods import calls
@@ -143,6 +144,26 @@ def test_what_a_killed_run_left_is_removed_by_the_next(
         case_site.remove_left(client, now=time.time() + case_site.OLD + 60)
         assert accounts() == before
         assert not client.rows(Collection.id, where=(Collection.name == left.path,))
+
+
+def test_jobs_are_queued_once_and_taken_out_again(bare: Endpoint) -> None:
+    foreign = f'delay("<INST_NAME>{calls.RULE_ENGINE}</INST_NAME><PLUSET>1h</PLUSET>") {{ nop; }}'
+    jobs = jobs_of(order(SHIPPED))
+    assert {"bicChecksumsVerify", "bicRetentionEmptyTrash"} < set(jobs)
+    # Nothing may run while the test looks: the rules do not exist in this zone.
+    with Client(bare, 1) as client:
+        client.call(lambda session: calls.run_rule(session, foreign))
+        before = client.rows(RuleExec.id)
+        assert sorted(change.name for change in settle_jobs(client, jobs)) == sorted(jobs)
+        assert not list(settle_jobs(client, jobs))
+        slower = {**jobs, "bicChecksumsVerify": 7200}
+        done = [(change.name, change.done) for change in settle_jobs(client, slower)]
+        assert done == [
+            ("bicChecksumsVerify", "taken out of the queue"),
+            ("bicChecksumsVerify", "queued, every 7200 s"),
+        ]
+        assert len(list(settle_jobs(client, {}))) == len(jobs)
+        assert client.rows(RuleExec.id) == before
 
 
 def test_a_zone_that_is_not_there_is_named(tmp_path: Path) -> None:
