@@ -103,7 +103,8 @@ def show_rollback(out: Console, plans: Sequence[ServerPlan]) -> None:
                 ("-", "red", item.state.active, item.state.previous),
                 ("+", "green", item.state.previous, item.state.active),
             ):
-                out.print(f"  [{colour}]{sign} {escape(' '.join(n for n in names if n not in others))}[/]")
+                if changed := [name for name in names if name not in others]:
+                    out.print(f"  [{colour}]{sign} {escape(' '.join(changed))}[/]")
         else:
             out.print(f"{escape(item.server)}: no list before the present one is known")
 
