@@ -150,7 +150,6 @@ def test_jobs_are_queued_once_and_taken_out_again(bare: Endpoint) -> None:
     foreign = f'delay("<INST_NAME>{calls.RULE_ENGINE}</INST_NAME><PLUSET>1h</PLUSET>") {{ nop; }}'
     jobs = jobs_of(order(SHIPPED))
     assert {"bicChecksumsVerify", "bicRetentionEmptyTrash"} < set(jobs)
-    # Nothing may run while the test looks: the rules do not exist in this zone.
     with Client(bare, 1) as client:
         client.call(lambda session: calls.run_rule(session, foreign))
         before = client.rows(RuleExec.id)
