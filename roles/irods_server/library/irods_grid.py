@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible.module_utils.irods_zone import FAILURES, LOGIN, MISSING, TLS, explain, session
+from ansible.module_utils.irods_zone import FAILURES, TLS, explain, module_with, session
 
 DOCUMENTATION = r"""
 module: irods_grid
@@ -192,22 +189,14 @@ def place(irods: Any, wanted: str, timeout: int, *, check: bool) -> list[str]:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec=LOGIN
-        | {
+    module = module_with(
+        {
             "configuration": {"type": "dict", "default": {}},
             "delay_server": {"type": "str"},
             "delay_server_timeout": {"type": "int", "default": 120},
-        },
-        supports_check_mode=True,
+        }
     )
-    if MISSING is not None:
-        module.fail_json(msg=missing_required_lib("python-irodsclient"), exception=str(MISSING))
-    # The client library logs failures that are reported below.
-    logging.getLogger("irods").setLevel(logging.CRITICAL + 1)
     parameters = module.params
-    if not Path(parameters["ca_file"]).is_file():
-        module.fail_json(msg=f"There is no certificate authority at {parameters['ca_file']} on this host.")
     wanted, seconds = parameters["delay_server"], parameters["delay_server_timeout"]
     try:
         with session(parameters, TLS) as irods:

@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-import logging
-from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible.module_utils.irods_zone import FAILURES, LOGIN, MISSING, TLS, explain, session
+from ansible.module_utils.irods_zone import FAILURES, TLS, explain, module_with, session
 
 DOCUMENTATION = r"""
 module: irods_login
@@ -139,21 +136,13 @@ def lets_plaintext_in(parameters: dict[str, Any]) -> bool:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec=LOGIN
-        | {
+    module = module_with(
+        {
             "refuses_plaintext": {"type": "bool", "default": False},
             "storage_resource": {"type": "str"},
-        },
-        supports_check_mode=True,
+        }
     )
-    if MISSING is not None:
-        module.fail_json(msg=missing_required_lib("python-irodsclient"), exception=str(MISSING))
-    # The client library logs failures that are reported below.
-    logging.getLogger("irods").setLevel(logging.CRITICAL + 1)
     parameters = module.params
-    if not Path(parameters["ca_file"]).is_file():
-        module.fail_json(msg=f"There is no certificate authority at {parameters['ca_file']} on this host.")
     try:
         found = log_in(parameters)
     except FAILURES as error:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
 from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
     from irods.exception import PycommandsException, iRODSException
@@ -26,6 +30,19 @@ LOGIN: dict[str, dict[str, Any]] = {
 TLS = {"client_server_negotiation": "request_server_negotiation", "client_server_policy": "CS_NEG_REQUIRE"}
 #: What the client library raises when a server refuses, breaks off or is not there.
 FAILURES = (iRODSException, PycommandsException, OSError)
+
+
+def module_with(options: dict[str, dict[str, Any]]) -> AnsibleModule:
+    """Return a module with a login among its options; it fails at once where no login could be tried."""
+    module = AnsibleModule(argument_spec=LOGIN | options, supports_check_mode=True)
+    if MISSING is not None:
+        module.fail_json(msg=missing_required_lib("python-irodsclient"), exception=str(MISSING))
+    # The client library logs failures that the modules report.
+    logging.getLogger("irods").setLevel(logging.CRITICAL + 1)
+    authority = module.params["ca_file"]
+    if not Path(authority).is_file():
+        module.fail_json(msg=f"There is no certificate authority at {authority} on this host.")
+    return module
 
 
 def session(parameters: dict[str, Any], policy: dict[str, str], scheme: str = "native") -> iRODSSession:
