@@ -169,7 +169,7 @@ def open_object(session: Session, message: Message) -> Reply:
     opened = _open(
         session, node.get("objPath"), node.keywords(), node.number("openFlags"), node.number("dataSize")
     )
-    return Reply(session.add_object(opened))
+    return Reply(session.objects.add(opened))
 
 
 @api(601, "DATA_OBJ_CREATE_AN")
@@ -178,21 +178,21 @@ def create_object(session: Session, message: Message) -> Reply:
     node = Node.parse(message.body)
     flags = os.O_RDWR | os.O_CREAT | (os.O_TRUNC if "forceFlag" in node.keywords() else os.O_EXCL)
     opened = _open(session, node.get("objPath"), node.keywords(), flags, node.number("dataSize"))
-    return Reply(session.add_object(opened))
+    return Reply(session.objects.add(opened))
 
 
 @api(675, "DATA_OBJ_READ_AN")
 def read_object(session: Session, message: Message) -> Reply:
     """Read from an open data object; answers the bytes and their number."""
     node = Node.parse(message.body)
-    data = session.object(node.number("l1descInx")).file.read(node.number("len"))
+    data = session.objects.get(node.number("l1descInx")).file.read(node.number("len"))
     return Reply(len(data), bs=data)
 
 
 @api(676, "DATA_OBJ_WRITE_AN")
 def write_object(session: Session, message: Message) -> Reply:
     """Write to an open data object; answers the number of bytes."""
-    opened = session.object(Node.parse(message.body).number("l1descInx"))
+    opened = session.objects.get(Node.parse(message.body).number("l1descInx"))
     if not opened.writable:
         raise IrodsError(Code.CAT_NO_ACCESS_PERMISSION)
     return Reply(opened.file.write(message.bs))
@@ -202,7 +202,7 @@ def write_object(session: Session, message: Message) -> Reply:
 def seek_object(session: Session, message: Message) -> Reply:
     """Move the position in an open data object; answers the new one."""
     node = Node.parse(message.body)
-    file = session.object(node.number("l1descInx")).file
+    file = session.objects.get(node.number("l1descInx")).file
     return Reply(
         body=element(
             "fileLseekOut_PI", leaf("offset", file.seek(node.number("offset"), node.number("whence")))
@@ -214,7 +214,7 @@ def seek_object(session: Session, message: Message) -> Reply:
 def close_object(session: Session, message: Message) -> Reply:
     """Close a data object; one that was written gets its size, and its other replicas the same bytes."""
     node = Node.parse(message.body)
-    opened = session.take_object(node.number("l1descInx"))
+    opened = session.objects.take(node.number("l1descInx"))
     opened.file.close()
     if opened.writable:
         finish_writing(session, opened, register_checksum="regChksum" in node.keywords())

@@ -169,7 +169,12 @@ class Daemon:
             notify("READY=1", "STATUS=Reload failed due to invalid configuration")
             return
         self._log.write("info", "server", "reload: the port is closed until all clients have left")
-        if not server.reload(config, self._asked_to_stop):
+        try:
+            if not server.reload(config, self._asked_to_stop):
+                return
+        except OSError as error:
+            self._log.write("critical", "server", f"cannot listen again: {error.strerror}")
+            self._signals.append(signal.SIGTERM)
             return
         self._log.write("info", "server", "reload: configuration and rule bases were read again")
         notify("READY=1", "STATUS=Configuration reloaded")

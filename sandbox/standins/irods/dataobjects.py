@@ -37,6 +37,47 @@ class OpenObject:
     copies_to: tuple[Resource, ...] = ()
 
 
+class OpenObjects:
+    """The data objects that a connection has open, by descriptor."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, OpenObject] = {}
+
+    def add(self, opened: OpenObject) -> int:
+        """Keep an open data object and return its descriptor. Raises -19000 when there are too many."""
+        descriptor = FIRST_DESCRIPTOR
+        while descriptor in self._open:
+            descriptor += 1
+        if descriptor > LAST_DESCRIPTOR:
+            opened.file.close()
+            raise IrodsError(Code.SYS_FILE_DESC_OUT_OF_RANGE)
+        self._open[descriptor] = opened
+        return descriptor
+
+    def __contains__(self, descriptor: int) -> bool:
+        """Return whether a descriptor is that of an open data object."""
+        return descriptor in self._open
+
+    def get(self, descriptor: int) -> OpenObject:
+        """Return an open data object. Raises -19000 or -345000 for a descriptor that is none."""
+        if not FIRST_DESCRIPTOR <= descriptor <= LAST_DESCRIPTOR:
+            raise IrodsError(Code.SYS_FILE_DESC_OUT_OF_RANGE)
+        if descriptor not in self._open:
+            raise IrodsError(Code.BAD_INPUT_DESC_INDEX)
+        return self._open[descriptor]
+
+    def take(self, descriptor: int) -> OpenObject:
+        """Return an open data object and forget its descriptor."""
+        opened = self.get(descriptor)
+        del self._open[descriptor]
+        return opened
+
+    def take_all(self) -> list[OpenObject]:
+        """Return what is open and forget it."""
+        opened, self._open = list(self._open.values()), {}
+        return opened
+
+
 def replicas(tx: Transaction, data_id: int) -> list[Replica]:
     """Return the replicas of a data object by number."""
     rows = tx.rows(

@@ -67,13 +67,17 @@ class DelayServer:
 
     def _run(self) -> None:
         config = self._config
-        looked = time.monotonic()
+        looked, trouble = time.monotonic(), ""
         while not self._stopped.wait(min(config.migration_seconds, config.delay_server_seconds)):
             due = time.monotonic() - looked >= config.delay_server_seconds
             try:
                 self.look(execute=due)
+                trouble = ""
             except (IrodsError, RuleError, OSError, ProtocolError) as error:
-                self._log.write("error", "delay_server", str(error))
+                # Said once: a catalogue that is away stays away for many looks.
+                if str(error) != trouble:
+                    self._log.write("error", "delay_server", str(error))
+                trouble = str(error)
             looked = time.monotonic() if due else looked
 
     def look(self, *, execute: bool = True) -> None:

@@ -120,7 +120,7 @@ class Federation:
     def _free_descriptor(self) -> int:
         # From the end, where the session's own are never in practice.
         for number in range(LAST_DESCRIPTOR, FIRST_DESCRIPTOR, -1):
-            if number not in self._objects and not self._session.has_object(number):
+            if number not in self._objects and number not in self._session.objects:
                 return number
         raise IrodsError(Code.SYS_FILE_DESC_OUT_OF_RANGE)
 

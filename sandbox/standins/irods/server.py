@@ -185,8 +185,8 @@ class Server:
         address = self._socket.getsockname()
         grace = self._state.config.grace_seconds
         self._listening.clear()
-        self._delay_server.stop()
         self._close_socket()
+        self._delay_server.stop()
         if not self._wait_for_clients(grace, interrupted):
             return False
         self._cut_off()

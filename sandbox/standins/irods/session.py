@@ -13,7 +13,7 @@ from .access import Client, find_user
 from .api import APIS, EXEC_MY_RULE, Api, Reply
 from .catalogue import Catalogue
 from .config import ServerConfig
-from .dataobjects import FIRST_DESCRIPTOR, LAST_DESCRIPTOR, STALE, OpenObject, finish
+from .dataobjects import STALE, OpenObjects, finish
 from .errors import Code, IrodsError
 from .federation import Federation, remote_client
 from .genquery1 import Cursors
@@ -56,8 +56,9 @@ class Session:
         self._serves_files = False
         self._runs_rules = False
         self._hands_on = False
+        self._vouched = False
         self._user: Client | None = None
-        self._objects: dict[int, OpenObject] = {}
+        self.objects = OpenObjects()
         self._vaults: dict[str, RemoteVault] = {}
         self._files = FileService()
         self._federation = Federation(self)
@@ -222,35 +223,6 @@ class Session:
         self._runs_rules = True
         return self._answer(message, ())
 
-    def add_object(self, opened: OpenObject) -> int:
-        """Keep an open data object and return its descriptor."""
-        descriptor = FIRST_DESCRIPTOR
-        while descriptor in self._objects:
-            descriptor += 1
-        if descriptor > LAST_DESCRIPTOR:
-            opened.file.close()
-            raise IrodsError(Code.SYS_FILE_DESC_OUT_OF_RANGE)
-        self._objects[descriptor] = opened
-        return descriptor
-
-    def has_object(self, descriptor: int) -> bool:
-        """Return whether a descriptor is that of an open data object of this zone."""
-        return descriptor in self._objects
-
-    def object(self, descriptor: int) -> OpenObject:
-        """Return an open data object. Raises -19000 or -345000 for a descriptor that is none."""
-        if not FIRST_DESCRIPTOR <= descriptor <= LAST_DESCRIPTOR:
-            raise IrodsError(Code.SYS_FILE_DESC_OUT_OF_RANGE)
-        if descriptor not in self._objects:
-            raise IrodsError(Code.BAD_INPUT_DESC_INDEX)
-        return self._objects[descriptor]
-
-    def take_object(self, descriptor: int) -> OpenObject:
-        """Return an open data object and forget its descriptor."""
-        opened = self.object(descriptor)
-        del self._objects[descriptor]
-        return opened
-
     def serve(self) -> None:
         """Answer requests until the client leaves. Raises `ProtocolError` or `OSError` when it breaks off."""
         try:
@@ -319,7 +291,8 @@ class Session:
         return entry.handler(self, message).message()
 
     def _log_call(self, number: int, entry: Api | None, message: Message, reply: Message) -> None:
-        if not self._state.log.has_calls:
+        if not self._state.log.has_calls or self._vouched:
+            # What servers ask for rules of theirs is no client's call.
             return
         name = (
             entry.name
@@ -353,7 +326,8 @@ class Session:
             self._runs_rules = request.get("purpose") == handshake.RULES
             self._hands_on = request.get("purpose") == handshake.CLIENT
             self._given = request.get("settings") or {}
-            if request.get("purpose") in (handshake.RULES, handshake.VOUCHED):
+            self._vouched = request.get("purpose") == handshake.VOUCHED
+            if self._vouched or self._runs_rules:
                 self.vouch()
         else:
             self._log_in(
@@ -394,13 +368,12 @@ class Session:
 
     def close(self) -> None:
         """Give up all that the connection has open, its own socket apart."""
-        for opened in self._objects.values():
+        for opened in self.objects.take_all():
             opened.file.close()
             if opened.writable:
                 # The client went away without closing: nobody knows whether the bytes are complete.
                 with self.catalogue.write() as tx:
                     finish(tx, opened.replica, opened.replica.size, STALE, "")
-        self._objects.clear()
         self._files.close()
         self._federation.close()
         if self.provider is not None:
