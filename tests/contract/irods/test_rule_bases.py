@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from irods.column import Like
 from irods.exception import CAT_INVALID_ARGUMENT, CAT_NO_ACCESS_PERMISSION
 from irods.meta import AVUOperation, iRODSMeta
-from irods.models import Collection, RuleExec, User
+from irods.models import Collection, DataObject, Resource, RuleExec, User, UserMeta
 from zone_under_test import VARIABLE, IrodsServer, named_server, standin_server
 
 from controlplane.rules import case_site
@@ -22,6 +23,7 @@ from controlplane.rules.manifest import RuleBase, load_rule_bases, order
 from controlplane.rules.run_cases import CaseResult, run_cases
 from controlplane.systems.irods import calls
 from controlplane.systems.irods.client import Client, Endpoint, IrodsError, open_session
+from controlplane.systems.irods.resources import POLICY_GROUP, parameter_attribute
 
 RULES = Path(__file__).parents[3] / "rules"
 SHIPPED = load_rule_bases(RULES)
@@ -163,6 +165,105 @@ def test_jobs_are_queued_once_and_taken_out_again(bare: Endpoint) -> None:
         ]
         assert len(list(settle_jobs(client, {}))) == len(jobs)
         assert client.rows(RuleExec.id) == before
+
+
+@pytest.fixture
+def policy(protected: Endpoint) -> Iterator[Client]:
+    """A client of a zone with a group `bic_policy` to whose AVUs tests may add."""
+    with Client(protected, 2) as client:
+        there = client.rows(User.id, where=(User.name == POLICY_GROUP,))
+        if there:
+            pytest.skip("the zone has parameters of its own, which a test must not change")
+        client.call(lambda session: calls.administer(session, "add", "group", POLICY_GROUP, "", "", ""))
+        yield client
+        client.call(lambda session: calls.administer(session, "rm", "group", POLICY_GROUP, ""))
+
+
+def parameter(client: Client, rule_base: str, name: str, value: str) -> None:
+    avu = (parameter_attribute(rule_base, name), value, "")
+    client.call(lambda session: calls.set_mark(session, calls.ACCOUNT, POLICY_GROUP, avu))
+
+
+def state(client: Client) -> dict[str, str]:
+    where = (User.name == POLICY_GROUP, Like(UserMeta.name, "bic:state:%"))
+    return dict(client.rows(UserMeta.name, UserMeta.value, where=where))  # type: ignore[arg-type]
+
+
+def run_job(client: Client, name: str) -> None:
+    client.call(lambda session: calls.run_rule(session, f"{name};"))
+
+
+def test_trash_is_emptied_of_what_is_old_enough(policy: Client, place: CaseSite) -> None:
+    path = f"{place.path}/image.tif"
+    with open_session(place.accounts["user"]) as session:
+        session.data_objects.create(path)
+        session.data_objects.unlink(path)
+    in_trash = (Like(Collection.name, f"/{place.server.zone}/trash/%"), DataObject.name == "image.tif")
+    assert policy.rows(DataObject.id, where=in_trash)
+    run_job(policy, "bicRetentionEmptyTrash")
+    assert policy.rows(DataObject.id, where=in_trash), "90 days have not passed"
+    parameter(policy, "retention", "trash", "1")
+    time.sleep(2.1)
+    run_job(policy, "bicRetentionEmptyTrash")
+    assert not policy.rows(DataObject.id, where=in_trash)
+    assert state(policy)["bic:state:retention:trash_deleted"] == "1"
+    assert state(policy)["bic:state:retention:trash_failed"] == "0"
+
+
+def test_quotas_are_switched_by_their_parameter(policy: Client) -> None:
+    parameter(policy, "quotas", "enforced", "false")
+    result = run(policy.server, SHIPPED["quotas"], CASES["quotas"]["above"])
+    assert "came success" in result.text
+    parameter(policy, "quotas", "enforced", "true")
+    assert run(policy.server, SHIPPED["quotas"], CASES["quotas"]["above"]).passed
+
+
+def test_the_group_of_curators_is_a_parameter_that_needs_no_reload(policy: Client) -> None:
+    parameter(policy, "raw-data", "curators", "bic_case_others")
+    assert run(policy.server, SHIPPED["raw-data"], CASES["raw-data"]["curators"]).passed
+    assert run(policy.server, SHIPPED["raw-data"], CASES["raw-data"]["delete"]).passed
+
+
+def test_copies_that_are_missing_are_made_and_counted(policy: Client, place: CaseSite) -> None:
+    name = f"copies_{place.path.rpartition('_')[2]}"
+    storage = policy.rows(Resource.location, Resource.vault_path, where=(Resource.name == "demoResc",))
+    location = f"{storage[0][0]}:{storage[0][1]}-{name}"
+    policy.call(
+        lambda session: calls.administer(session, "add", "resource", name, "unixfilesystem", location, "", "")
+    )
+    path = f"{place.path}/image.tif"
+    copies = (Collection.name == place.path, DataObject.name == "image.tif", DataObject.resource_name == name)
+    try:
+        with open_session(place.accounts["user"]) as session:
+            session.data_objects.create(path)
+        run_job(policy, "bicReplicationRun")
+        assert not policy.rows(DataObject.id, where=copies), "without the parameter no copies are made"
+        parameter(policy, "replication", "to", name)
+        with Client(policy.server, 1) as fresh:
+            run_job(fresh, "bicReplicationRun")
+        assert len(policy.rows(DataObject.id, where=copies)) == 1
+        assert state(policy)["bic:state:replication:missing"] == "0"
+        parameter(policy, "replication", "to", "no_such_storage_resource")
+        run_job(policy, "bicReplicationRun")
+        assert int(state(policy)["bic:state:replication:missing"]) >= 1
+    finally:
+        with open_session(place.accounts["user"]) as session:
+            session.data_objects.unlink(path, force=True)
+        policy.call(lambda session: calls.administer(session, "rm", "resource", name))
+
+
+def test_all_data_are_read_again_in_rounds(policy: Client, place: CaseSite) -> None:
+    path = f"{place.path}/image.tif"
+    with open_session(place.accounts["user"]) as session:
+        session.data_objects.create(path)
+    run_job(policy, "bicChecksumsCompute")
+    run_job(policy, "bicChecksumsVerify")
+    found = state(policy)
+    assert (found["bic:state:checksums:cursor"], found["bic:state:checksums:mismatches"]) == ("0", "0")
+    begun = found["bic:state:checksums:begun"]
+    time.sleep(1.1)
+    run_job(policy, "bicChecksumsVerify")
+    assert state(policy)["bic:state:checksums:begun"] == begun, "a round rests until the next is due"
 
 
 def test_a_zone_that_is_not_there_is_named(tmp_path: Path) -> None:
