@@ -5,17 +5,18 @@ import time
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from types import MappingProxyType, SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.errors import BadInputError, BicError
-from controlplane.model import Host, Zone
+from controlplane.model import Host, Platform, Zone
 from controlplane.model.secrets import Secret
 from controlplane.rules.manifest import RuleBase
+from controlplane.rules.rollout import run
 from controlplane.rules.rollout.deploy import Conditions, Result, Target, ZoneRollout, connections_text
 from controlplane.rules.rollout.gate import Check, GateResult, run_gate
 from controlplane.rules.rollout.plan import (
@@ -168,6 +169,7 @@ class Pretended:
         self.before: dict[str, list[str]] = {}
         self.refuse: dict[tuple[str, str], str] = {}
         self.clients: dict[str, int] = {}
+        self.previous: dict[str, list[str]] = {}
         self.log: list[tuple[str, str]] = []
 
     def ask(
@@ -208,10 +210,8 @@ class Pretended:
             complaint = self.refuse.get((name, "journal"), "")
             pending = {"from": self.before[name], "to": self.active[name], "by": "x", "seconds_left": 1}
             pending["complaint"] = complaint
-        return Answer(
-            {"active": self.active[name], "files": {}, "missing": [], "edited": [], "record": None,
-             "pending": pending, "effect": "nothing"}
-        )  # fmt: skip
+        answer = {"active": self.active[name], "files": {}, "missing": [], "edited": [], "effect": "nothing"}
+        return Answer({**answer, "pending": pending, "record": {"previous": self.previous.get(name, [])}})
 
 
 class Rollout:
@@ -390,3 +390,63 @@ def test_an_argument_for_ssh_that_would_be_lost_is_refused() -> None:
         ssh_options("h", "-W x")
     with pytest.raises(ServerError, match="become_method"):
         host_data("h", {"become": True, "become_method": "doas"})
+
+
+class Nation(Rollout):
+    """A rollout of a whole platform with one zone, whose provider is `a`, on pretended servers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        zone, hosts = zone_of({"a": "dc1", "b": "dc1", "c": "dc2"})
+        self.platform = cast(
+            Platform,
+            SimpleNamespace(zones={"z": zone}, hosts=hosts, rules=SimpleNamespace(canary={"z": "c"})),
+        )
+        self.release = release([rule_base("raw-data", "new")])
+        self.wanted = {name: run.Wanted("z", self.release) for name in "abc"}
+
+    def deploy(self, *, yes: bool = True) -> run.Report:
+        return run.deploy(self.platform, self.zone.conditions, self.wanted, lambda _: yes)
+
+
+def test_a_deployment_goes_on_without_a_server_that_cannot_be_read_and_says_so() -> None:
+    nation = Nation()
+    nation.servers.refuse = {("b", "status"): "no connection over SSH"}
+    report = nation.deploy()
+    assert not report.ok
+    assert {one.server: one.result for one in report.outcomes} == dict.fromkeys("ac", Result.CONFIRMED)
+    assert {plan.server: plan.error for plan in report.plans}["b"] == "no connection over SSH"
+    assert [name for name, what in nation.servers.log if what == "activate"] == ["c", "a"]
+
+
+def test_nothing_is_changed_where_nobody_approves_or_nothing_differs() -> None:
+    nation = Nation()
+    assert not nation.deploy(yes=False).ok
+    assert nation.servers.log == []
+    for name in "abc":
+        nation.servers.active[name] = list(nation.release.names)
+    assert nation.deploy().ok
+    assert nation.servers.log == []
+
+
+def test_what_an_earlier_run_left_and_is_bad_ends_the_deployment() -> None:
+    nation = Nation()
+    wanted = nation.release.names
+    nation.servers.before["b"] = nation.servers.active["b"]
+    nation.servers.active["b"] = list(wanted)
+    nation.bad = {("b", wanted[0])}
+    report = nation.deploy()
+    assert not report.ok
+    assert [(one.server, one.result) for one in report.outcomes] == [("b", Result.ROLLED_BACK)]
+    assert "c" not in {name for name, what in nation.servers.log if what == "activate"}
+
+
+def test_a_rollback_takes_the_list_before_and_leaves_servers_without_one() -> None:
+    nation = Nation()
+    for name in "abc":
+        nation.servers.active[name] = list(nation.release.names)
+    nation.servers.previous = {"b": ["old", *FOUNDATION], "c": ["old", *FOUNDATION]}
+    report = run.rollback(nation.platform, nation.zone.conditions, nation.wanted, lambda _: True)
+    assert report.ok
+    assert nation.active == {"a": nation.release.names[0], "b": "old", "c": "old"}
+    assert [name for name, what in nation.servers.log if what == "activate"] == ["c", "b"]
