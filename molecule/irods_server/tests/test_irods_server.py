@@ -19,19 +19,9 @@ from irods.exception import CAT_INVALID_AUTHENTICATION, NetworkException, iRODSE
 from irods.keywords import DEST_RESC_NAME_KW
 from irods.session import iRODSSession
 from testinfra.host import Host
+from zone import ADDRESSES, REFUSE_TLS, REQUIRE_TLS, ZONE, log_in, session
 
-ZONE = "molZone"
-ADDRESSES = {"mol-irods-provider": "10.79.0.14", "mol-irods-consumer": "10.79.0.15"}
 STORAGE_RESOURCES = {name: f"{name.replace('-', '_')}_resource" for name in ADDRESSES}
-NEGOTIATE = {"client_server_negotiation": "request_server_negotiation"}
-REQUIRE_TLS = NEGOTIATE | {"client_server_policy": "CS_NEG_REQUIRE"}
-REFUSE_TLS = NEGOTIATE | {"client_server_policy": "CS_NEG_REFUSE"}
-
-
-@pytest.fixture
-def secrets(state_dir: Path) -> dict[str, str]:
-    """The scenario's secrets by name."""
-    return {path.name: path.read_text().strip() for path in (state_dir / "secrets").iterdir()}
 
 
 @pytest.fixture
@@ -56,36 +46,11 @@ def other_authority(tmp_path: Path) -> Path:
     return path
 
 
-def session(address: str, password: str, authority: Path, policy: dict[str, str]) -> iRODSSession:
-    """A session of the administrator that has not connected yet."""
-    return iRODSSession(
-        host=address,
-        port=1247,
-        zone=ZONE,
-        user="rods",
-        password=password,
-        connection_timeout=60,
-        ssl_verify_server="hostname",
-        ssl_ca_certificate_file=str(authority),
-        encryption_algorithm="AES-256-CBC",
-        encryption_key_size=32,
-        encryption_num_hash_rounds=16,
-        encryption_salt_size=8,
-        **policy,
-    )
-
-
 @pytest.fixture
 def irods(address: str, secrets: dict[str, str], authority: Path) -> Iterator[iRODSSession]:
     """A session over TLS with the host under test."""
     with session(address, secrets["irods_admin_password"], authority, REQUIRE_TLS) as opened:
         yield opened
-
-
-def log_in(irods: iRODSSession) -> None:
-    """Do the least that needs a login."""
-    with irods:
-        assert irods.users.get("rods").type == "rodsadmin"
 
 
 def wait_for_login(address: str, password: str, authority: Path, seconds: float = 60) -> None:
@@ -156,7 +121,7 @@ def test_service_is_active_enabled_and_confined(host: Host) -> None:
     assert service.is_running
     assert service.is_enabled
     exposure = host.check_output("systemd-analyze security --no-pager irods.service | tail -1")
-    assert float(re.findall(r"\d+\.\d", exposure)[0]) < 4.0
+    assert float(re.findall(r"\d+\.\d", exposure)[0]) < 2.0
 
 
 def test_server_cannot_write_where_it_need_not(host: Host) -> None:
@@ -164,6 +129,17 @@ def test_server_cannot_write_where_it_need_not(host: Host) -> None:
     inside = f"nsenter --target {pid} --mount -- runuser -u irods --"
     assert host.run(f"{inside} touch /etc/irods/probe").rc != 0
     assert host.run(f"{inside} sh -c 'touch /srv/vault/probe && rm /srv/vault/probe'").rc == 0
+
+
+def test_what_is_the_service_accounts_is_closed_to_others(host: Host) -> None:
+    for path in ("/etc/irods", "/var/lib/irods", "/srv/vault"):
+        assert (host.file(path).user, host.file(path).group, host.file(path).mode) == (
+            "irods",
+            "irods",
+            0o750,
+        )
+    assert host.file("/var/lib/irods/.irods").mode == 0o700
+    assert host.run("runuser -u nobody -- ls /etc/irods").rc != 0
 
 
 def test_setup_left_no_input(host: Host) -> None:
