@@ -81,8 +81,12 @@ def run_cases(
 
 def _actors(case: Case) -> set[Actor]:
     """Everybody whom a test needs."""
-    given: set[Actor] = {step.chmod.account for step in case.steps if step.chmod}
-    return {"user"} | {step.who for step in case.steps} | given
+    actors: set[Actor] = {"user"}
+    for step in case.steps:
+        actors.add(step.who)
+        if step.chmod:
+            actors.add(step.chmod.account)
+    return actors
 
 
 def _curators(client: Client, rule_base: RuleBase) -> str:
