@@ -267,7 +267,8 @@ def test_collections_are_made_copied_moved_and_deleted(alice: httpx.Client) -> N
     assert alice.request("MKCOL", f"{url}/inner").status_code == 201
     assert alice.put(f"{url}/inner/z.txt", content=b"2").status_code == 201
     # Like the pattern of the first, were '%' and '_' not taken as they are.
-    assert alice.request("MKCOL", f"{HOME}/l'été 50x a.b").status_code == 201
+    for other in (f"{HOME}/l'été 50x a.b", f"{HOME}/l'été 50x a.b/foreign"):
+        assert alice.request("MKCOL", other).status_code == 201
 
     copied = alice.request("COPY", url, headers={"Destination": f"{alice.base_url}{HOME}/copy"})
     assert copied.status_code == 201
@@ -392,8 +393,7 @@ def test_a_lock_on_a_new_name_makes_an_empty_file(alice: httpx.Client) -> None:
 def test_no_connection_to_the_zone_is_kept_for_long(
     alice: httpx.Client, gateway: Gateway, irods_server: IrodsServer
 ) -> None:
-    alice.get(f"{HOME}/")
-    assert _connections(gateway.pid, irods_server.port) >= 1
+    _wait(lambda: alice.get(f"{HOME}/").is_success and _connections(gateway.pid, irods_server.port) > 0)
     _wait(lambda: _connections(gateway.pid, irods_server.port) == 0, IDLE_SECONDS + 5)
 
 
