@@ -176,7 +176,7 @@ class Applier:
                 calls.change_avus(session, POLICY_GROUP, remove=mine)
                 return
             # Where only the mark is missing, the value stays.
-            value = str(item.after) if item else avus[0][0]
+            value = _texts(item.after)[0] if item else avus[0][0]
             calls.set_mark(session, calls.ACCOUNT, POLICY_GROUP, (attribute, value, self.platform))
 
         self._call(work)

@@ -230,7 +230,7 @@ class _Compiler:
         return resources.rule_parameter(
             name,
             mark=self.platform if ours else values[0][1],
-            value=" and ".join(value for value, _ in values),
+            values=[value for value, _ in values],
             owned=bool(ours),
         )
 

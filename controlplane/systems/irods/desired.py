@@ -178,4 +178,4 @@ def _rule_parameters(platform: Platform, zone: Zone) -> Iterator[Resource]:
         )
     for use in here:
         for parameter, value in use.parameters.items():
-            yield resources.rule_parameter(f"{use.name}:{parameter}", mark=marked, value=value)
+            yield resources.rule_parameter(f"{use.name}:{parameter}", mark=marked, values=[value])

@@ -227,9 +227,12 @@ def parameter_of(attribute: str) -> str:
     return attribute.removeprefix(_PARAMETER) if attribute.startswith(_PARAMETER) else ""
 
 
-def rule_parameter(name: str, *, mark: str, value: str, owned: bool = True) -> Resource:
-    """A parameter of a rule base, named `rule base:parameter`, with its value as rules read it."""
-    fields = make_fields({"mark": mark, "value": value})
+def rule_parameter(name: str, *, mark: str, values: Iterable[str], owned: bool = True) -> Resource:
+    """A parameter of a rule base, named `rule base:parameter`, with its value as rules read it.
+
+    It should have one; others may have added more.
+    """
+    fields = make_fields({"mark": mark, "value": tuple(values)})
     return Resource(
         Key(RULE_PARAMETER, name), fields, depends_on=frozenset({Key(GROUP, POLICY_GROUP)}), owned=owned
     )

@@ -66,7 +66,7 @@ def test_a_value_changed_by_hand_is_drift_and_mended(rules: Site) -> None:
         calls.set_mark(session, calls.ACCOUNT, POLICY_GROUP, (CURATORS, "everybody", rules.id))
     (change,) = rules.plan().changes
     assert (change.action, change.key.name) == (Action.UPDATE, "raw-data:curators")
-    assert [(item.before, item.after) for item in change.fields] == [("everybody", "keepers")]
+    assert [(item.before, item.after) for item in change.fields] == [(("everybody",), ("keepers",))]
     rules.settle()
     assert (CURATORS, "keepers", rules.id) in parameters(rules)
 
@@ -75,7 +75,7 @@ def test_a_second_value_beside_ours_is_taken_away(rules: Site) -> None:
     with open_session(rules.server) as session:
         session.users.get(POLICY_GROUP).metadata.add(iRODSMeta(CURATORS, "everybody", "by hand"))
     (change,) = rules.plan().changes
-    assert [(item.before, item.after) for item in change.fields] == [("everybody and keepers", "keepers")]
+    assert [(item.before, item.after) for item in change.fields] == [(("everybody", "keepers"), ("keepers",))]
     rules.settle()
     assert (CURATORS, "keepers", rules.id) in parameters(rules)
     assert len(parameters(rules)) == 2
