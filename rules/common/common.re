@@ -24,17 +24,21 @@ bicMember(*USER, *ZONE, *GROUP, *FOUND) {
 
 # The value of an AVU of a collection or of the nearest collection above it that has it; empty where none has.
 # *SEEN is "no" when somebody may not read one of these collections, so that an AVU there would not be found: queries
-# give people only what they may read. The homes' own parents hold no marks.
+# give people only what they may read. What the homes and the trash are in holds no marks, and not everybody reads it.
 bicMark(*PATH, *ATTRIBUTE, *VALUE, *SEEN) {
     *VALUE = "";
     *SEEN = "yes";
     *UPPER = "";
     *DEPTH = 0;
+    *SHARED = 2;
     *LAST = size(split(*PATH, "/"));
     foreach (*PART in split(*PATH, "/")) {
         *UPPER = *UPPER ++ "/" ++ *PART;
         *DEPTH = *DEPTH + 1;
-        if (*DEPTH > 2) {
+        if (*DEPTH == 2 && *PART == "trash") {
+            *SHARED = 3;
+        }
+        if (*DEPTH > *SHARED) {
             foreach (*ROW in select META_COLL_ATTR_VALUE where COLL_NAME = '*UPPER' and META_COLL_ATTR_NAME = '*ATTRIBUTE') {
                 *VALUE = *ROW.META_COLL_ATTR_VALUE;
             }

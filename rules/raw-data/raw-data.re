@@ -1,7 +1,7 @@
 # What has been ingested below a collection with the AVU bic:raw = true can only be changed, moved, deleted, or given
 # other access, by a member of the group of curators. New data may be added by everybody whom the ACL lets.
-# Each condition below asks with errorcode(), so that whatever goes wrong while asking is a refusal; what follows it can
-# not fail.
+# Each condition below asks with errorcode(), so that whatever goes wrong while asking is a refusal; what follows it cannot
+# fail.
 
 # Fails for everybody who is no curator.
 bicRawDataCurator(*COMM) {
