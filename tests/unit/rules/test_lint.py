@@ -119,6 +119,13 @@ def test_a_rule_with_a_condition_that_consents_hides_them_when_it_holds():
     assert _lint(refuses, consents, END) == [], "the last rule does nothing that could be missed"
 
 
+def test_what_a_rule_base_does_to_its_own_rules_is_its_affair():
+    both = (
+        "on (*INPUT.obj_path == '/a') { writeLine('serverLog', 'yes'); } on (*INPUT.obj_path == '/b') { -1; }"
+    )
+    assert _lint(_refusing(both), END) == []
+
+
 def test_a_rule_that_fails_hands_the_decision_to_the_next():
     assert _lint(_refusing("on (*INPUT.obj_path == '/a') { fail(-1); }"), END) == [("first.re", 2, "R402")]
     inner = "on (true) { if (*INPUT.obj_path == '/a') { failmsg(-1, 'no'); } -1; }"
