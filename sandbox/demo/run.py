@@ -52,6 +52,7 @@ def steps(platform: Platform, say: Callable[[str], None]) -> list[Step]:
         Step(f"make the {len(fleet.hosts)} hosts of the fleet", lambda: fleets.up(fleet, [], say)),
         Step("deploy the services on the hosts (site.yml)", deploy),
         Step(f"bring {len(platform.facilities)} facilities on board", lambda: bic("apply", "--yes")),
+        Step("roll out the rule bases, server by server", lambda: bic("rules", "deploy", "--yes")),
         Step("prove that nothing is left to do (bic plan)", lambda: bic("plan")),
         Step("check the health of all systems", lambda: bic("health", "--wait", "120")),
     ]
