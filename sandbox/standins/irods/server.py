@@ -232,9 +232,10 @@ class Server:
                 raise
             channel = Channel(connection)
             thread = threading.Thread(target=self._run, args=(channel,), daemon=True, name="irodsAgent")
+            # Together, because whoever ends the connections waits for their threads.
             with self._lock:
                 self._open[channel] = thread
-            thread.start()
+                thread.start()
 
     def _run(self, channel: Channel) -> None:
         state = self._state
