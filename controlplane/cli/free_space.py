@@ -12,8 +12,9 @@ app = typer.Typer()
 
 @app.command(name="free-space")
 def free_space(context: typer.Context) -> None:
-    """Measure the room of storage resources and write it into the zones.
+    """Measure the room of storage resources.
 
+    The free bytes are written into the zones' catalogues.
     Servers refuse data objects that would leave less than a storage resource's `minimum_free_space` by the
     number that was written last, so this runs on a timer. Exit code 1: some could not be measured.
     """

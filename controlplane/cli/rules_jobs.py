@@ -17,8 +17,9 @@ def run(
         Path | None, typer.Option("--rules", help="The folder of the rule bases, where it is elsewhere.")
     ] = None,
 ) -> None:
-    """Queue the jobs of the rule bases that are in force, and take out those of others.
+    """Settle the rule bases' jobs in the delay queues.
 
+    Jobs of rule bases in force are queued, those of others are taken out.
     To be run after rule bases with other jobs were deployed. A zone that has what it should is left as it is.
     """
     from controlplane.errors import BadInputError

@@ -32,8 +32,9 @@ def lint(
     strict: Annotated[bool, typer.Option("--strict", help="Take warnings for errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the findings as JSON.")] = False,
 ) -> None:
-    """Find mistakes in the rule bases, each by itself and in the chain of every server, or in single files.
+    """Find mistakes in rule bases, before a server does.
 
+    Each is read by itself and in the chain of every server; paths name single files instead.
     Exit code 2 when there are errors.
     """
     from controlplane.rules.lint import lint_file

@@ -124,8 +124,9 @@ def deploy(
     ] = False,
     rules: Rules = None,
 ) -> None:
-    """Bring the servers to what they should run: canary, its data centre, all.
+    """Roll the rule bases out to the servers, in waves.
 
+    The canary comes first, then its data centre, then all others.
     Each server is closed for a moment, one at a time in a zone, and must pass a gate of real operations. A
     gate that fails rolls its wave back and ends the rollout. Exit code 0: all servers are in step, 1: not.
     """
@@ -159,9 +160,10 @@ def rollback(
     wait_for_lock: WaitForLock = 0.0,
     rules: Rules = None,
 ) -> None:
-    """Go back to the rule bases before the last confirmed ones, in waves and behind the same gate.
+    """Go back to the rule bases before the last ones.
 
-    Run twice, it comes back to where it began. Exit code 0: done, 1: not.
+    In waves and behind the same gate. Run twice, it comes back to where it began. Exit code 0: done,
+    1: not.
     """
     from controlplane.cli.output import amount, console
     from controlplane.cli.rules_text import show_rollback

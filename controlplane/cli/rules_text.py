@@ -31,6 +31,9 @@ COLOURS = {
     Difference.RELOAD: "yellow",
 }
 
+WHOLE = (Difference.NEW, Difference.REMOVED)
+"""Differences that are a whole rule base."""
+
 RESULT_COLOURS = {
     Result.CONFIRMED: "green",
     Result.ROLLED_BACK: "yellow",
@@ -58,7 +61,9 @@ def show_plan(out: Console, plans: Sequence[ServerPlan]) -> None:
             word = f"[{COLOURS[finding.difference]}]{finding.difference}[/]"
             name = f"[bold]{escape(finding.rule_base)}[/] " if finding.rule_base else ""
             out.print(f"  {name}{word} on {escape(', '.join(server for _, server in alike))}")
-            for line in finding.diff.splitlines():
+            # The whole text of a rule base is in the repository; what it differs by is not.
+            shown = finding.diff if finding.difference not in WHOLE else ""
+            for line in shown.splitlines():
                 colour = DIFF_COLOURS.get(line[:1])
                 out.print(f"    [{colour}]{escape(line)}[/]" if colour else f"    {escape(line)}")
     todo = sum(not item.in_step and not item.error for item in plans)
