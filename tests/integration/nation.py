@@ -19,7 +19,7 @@ DEMO_DEADLINE = 1800
 
 #: What the demo prints → where it is then. Each is a place at which a run is killed.
 KILL_POINTS = {
-    "booting 8 hosts": "while the hosts boot",
+    "booting 9 hosts": "while the hosts boot",
     "certificates : Create the authority's key": "while the certificate authority is made",
     "base : Install what every host has": "while packages are installed",
     "postgresql : Install the server": "while PostgreSQL is installed",
