@@ -31,6 +31,9 @@ RELOAD_TIMEOUT = 240
 """Seconds to wait for one that reloads a server, which waits its grace period for clients; and back again."""
 
 
+_ENDED = "the helper process for SSH ended by itself"
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a server said, or why it did not."""
@@ -55,6 +58,7 @@ class Servers:
         self._hosts = {name: host_data(name, variables[name]) for name in self.names}
         self._ids = count()
         self._waiting: dict[int, Future[dict[str, Any]]] = {}
+        self._ended = False
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -108,6 +112,9 @@ class Servers:
         future: Future[dict[str, Any]] = Future()
         number = next(self._ids)
         with self._lock:
+            # A pipe whose reader is just dying still takes what is written into it.
+            if self._ended:
+                raise ServerError(_ENDED)
             self._waiting[number] = future
         self._send(
             {"id": number, "host": name, "command": [COMMAND, *words], "stdin": stdin, "timeout": timeout}
@@ -120,7 +127,7 @@ class Servers:
                 self._requests.write(json.dumps(message) + "\n")
                 self._requests.flush()
         except BrokenPipeError as error:
-            raise ServerError("the helper process for SSH ended by itself") from error
+            raise ServerError(_ENDED) from error
 
     def _read(self) -> None:
         """Hand answers to those who wait for them, until the process ends."""
@@ -130,9 +137,10 @@ class Servers:
                 waiting = self._waiting.pop(answer["id"])
             waiting.set_result(answer)
         with self._lock:
+            self._ended = True
             left, self._waiting = self._waiting, {}
         for future in left.values():
-            future.set_result({"error": "the helper process for SSH ended by itself"})
+            future.set_result({"error": _ENDED})
 
     @staticmethod
     def _answer(future: "Future[dict[str, Any]]", timeout: int) -> Answer:

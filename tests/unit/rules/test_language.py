@@ -1,6 +1,6 @@
 """The parser of the rule language."""
 
-import time
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,16 +76,25 @@ def test_any_text_is_read_or_refused(text):
     "piece",
     ["a(", "{", '"', "(", "*x ++ ", "a|", "/a ", "#", "if (a) {} else ", "!", "`", "x: ", "a|b|c(", "f(a,"],
 )
-def test_long_text_takes_time_in_proportion(piece):
-    def seconds(count: int) -> float:
-        begin = time.perf_counter()
-        _refused_at(parse, "r { " + piece * count)
-        return time.perf_counter() - begin
+def test_long_text_takes_work_in_proportion(piece):
+    def calls(count: int) -> int:
+        """Of Python's functions and of C's: unlike seconds, they do not depend on the machine."""
+        made = 0
 
-    seconds(10)
-    short = min(seconds(2_000) for _ in range(3))
-    # Ten times the text; quadratic time would be a hundred times as long.
-    assert seconds(20_000) < 40 * max(short, 0.005)
+        def count_one(frame, event, argument):
+            nonlocal made
+            made += 1
+
+        sys.setprofile(count_one)
+        try:
+            _refused_at(parse, "r { " + piece * count)
+        finally:
+            sys.setprofile(None)
+        return made
+
+    calls(10)
+    # Ten times the text; quadratic work would be a hundred times as much.
+    assert calls(10_000) < 12 * calls(1_000)
 
 
 @pytest.mark.parametrize(
