@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from .models import Model
-from .models.fields import Field, Invalid
-from .store import Row, Tx, column
+from .models.core import GROUP, ROLE
+from .models.fields import Field, Invalid, Many
+from .store import Key, Row, Tx, column
+
+# Links that other models keep, which people are nevertheless given by.
+_USER_LINKS = {"groups": (GROUP, Many(to=GROUP)), "roles": (ROLE, Many(to=ROLE))}
 
 
 def clean(
@@ -72,3 +76,32 @@ def _check_together(tx: Tx, model: Model, values: Mapping[str, Any], instance: R
             tx, model, {name: values[name] for name in names}, instance
         ):
             raise Invalid({"non_field_errors": [f"The fields {', '.join(names)} must make a unique set."]})
+
+
+def user_links(tx: Tx, data: Mapping[str, Any]) -> dict[str, list[Key]]:
+    """Return the groups and roles that a person's data gives, as far as it does.
+
+    Raises:
+        Invalid: with errors by field.
+    """
+    errors, found = {}, {}
+    for name, (_, kind) in _USER_LINKS.items():
+        if name in data:
+            try:
+                found[name] = [*kind.keys(data[name], tx)]
+            except Invalid as error:
+                errors[name] = error.detail
+    if errors:
+        raise Invalid(errors)
+    return found
+
+
+def set_user_links(tx: Tx, user: Key, links: Mapping[str, list[Key]]) -> None:
+    """Replace a person's groups and roles."""
+    for name, wanted in links.items():
+        model = _USER_LINKS[name][0]
+        for pk in tx.linked_from(model, "users", [user]).get(user, []):
+            if pk not in wanted:
+                tx.unlink(model, "users", pk, user)
+        for pk in wanted:
+            tx.link(model, "users", pk, user)

@@ -10,6 +10,7 @@ from .models.operations import EVENT
 from .store import Row, Tx
 
 _KEPT_DAYS = 365
+DISPATCH = "authentik.events.tasks.event_trigger_dispatch"
 # What is no news: kept for the server's own sake.
 _SILENT = {
     EVENT,
@@ -66,7 +67,7 @@ def record(
             else {},
         },
     )
-    tasks.enqueue(tx, "authentik.events.tasks.event_trigger_dispatch", {"event": event["pk"]})
+    tasks.enqueue(tx, DISPATCH, {"event": event["pk"]})
     return event
 
 

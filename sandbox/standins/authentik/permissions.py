@@ -123,7 +123,9 @@ def assign(tx: Tx, role: str, permission: str, model: str | None = None, pk: obj
         return None
     by_name(model)
     given = {"role": role, "permission": permission, "object_pk": str(pk)}
-    return tx.find(OBJECT_PERMISSION, **given) or tx.insert(OBJECT_PERMISSION, {**given, "model": model})
+    return tx.find(OBJECT_PERMISSION, **given) or tx.insert(
+        OBJECT_PERMISSION, {**given, "object_model": model}
+    )
 
 
 def unassign(tx: Tx, role: str, permission: str, pk: object = None) -> None:

@@ -258,7 +258,7 @@ class Tx:
         self._delete_bindings(row)
         self.connection.execute(
             'DELETE FROM "authentik_rbac.objectpermission"'
-            " WHERE json_extract(data, '$.object_pk') = ? AND json_extract(data, '$.model') = ?",
+            " WHERE json_extract(data, '$.object_pk') = ? AND json_extract(data, '$.object_model') = ?",
             (str(pk), row["model"]),
         )
         self.connection.execute(f'DELETE FROM "{family}" WHERE pk = ?', (pk,))  # noqa: S608
@@ -362,6 +362,7 @@ class Store:
 
 def _tables() -> Iterator[str]:
     yield "CREATE TABLE IF NOT EXISTS sequences (family TEXT PRIMARY KEY, last INTEGER NOT NULL)"
+    yield "CREATE TABLE IF NOT EXISTS workers (name TEXT PRIMARY KEY, seen TEXT NOT NULL)"
     yield (
         "CREATE TABLE IF NOT EXISTS links (id INTEGER PRIMARY KEY, relation TEXT NOT NULL, source NOT NULL,"
         " target NOT NULL, UNIQUE (relation, source, target))"

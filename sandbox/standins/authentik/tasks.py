@@ -1,10 +1,13 @@
 """The queue of what the worker does: rows of the store, taken one at a time."""
 
+from datetime import timedelta
 from typing import Any
 
 from . import clock
 from .models.operations import TASK
 from .store import Row, Tx
+
+_ALIVE_SECONDS = 30
 
 
 def enqueue(tx: Tx, actor: str, arguments: dict[str, Any], related: tuple[str, str] | None = None) -> Row:
@@ -35,5 +38,25 @@ def finish(tx: Tx, task: Row, status: str, message: str = "") -> None:
     tx.update(
         TASK,
         task["pk"],
-        {"state": "done", "aggregated_status": status, "messages": messages, "mtime": clock.now()},
+        {
+            "state": "done",
+            "aggregated_status": "done" if status == "info" else status,
+            "messages": messages,
+            "mtime": clock.now(),
+        },
     )
+
+
+def beat(tx: Tx, worker: str) -> None:
+    """Record that a worker lives."""
+    tx.connection.execute(
+        "INSERT INTO workers (name, seen) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET seen = excluded.seen",
+        (worker, clock.now()),
+    )
+
+
+def living_workers(tx: Tx) -> list[str]:
+    """Return the workers that were seen within the last half minute."""
+    since = clock.later(timedelta(seconds=-_ALIVE_SECONDS))
+    rows = tx.connection.execute("SELECT name FROM workers WHERE seen > ? ORDER BY name", (since,))
+    return [name for (name,) in rows]

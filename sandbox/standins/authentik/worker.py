@@ -1,12 +1,15 @@
 """The worker: takes tasks from the queue, looks at blueprint files, removes what has run out."""
 
 import logging
+import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
-from . import clock, tasks
+from . import clock, events, notifications, tasks
+from .blueprints import files, importer
 from .models.core import SESSION, TOKEN
 from .models.operations import EVENT
 from .settings import Settings
@@ -15,6 +18,8 @@ from .store import Row, Store
 _LOG = logging.getLogger("authentik.worker")
 _POLL_SECONDS = 0.2
 _CLEAN_SECONDS = 60.0
+_LOOK_SECONDS = 2.0
+_BEAT_SECONDS = 10.0
 
 Actor = Callable[[Settings, Store, dict[str, Any]], None]
 
@@ -26,7 +31,8 @@ class Worker:
         self.settings = settings
         self.store = store
         self._stopped = threading.Event()
-        self._cleaned = 0.0
+        self._cleaned = self._looked = self._beaten = float("-inf")
+        self.name = f"{uuid.uuid4()}@{socket.gethostname()}"
 
     def stop(self) -> None:
         """Make `run` return after the task in hand."""
@@ -46,6 +52,13 @@ class Worker:
         if time.monotonic() - self._cleaned > _CLEAN_SECONDS:
             self._cleaned = time.monotonic()
             remove_expired(self.store)
+        if time.monotonic() - self._beaten > _BEAT_SECONDS:
+            self._beaten = time.monotonic()
+            with self.store.write() as tx:
+                tasks.beat(tx, self.name)
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
+            self._looked = time.monotonic()
+            files.discover(self.settings.blueprints, self.store, importer.ACTOR)
         with self.store.read() as tx:
             waiting = tx.find("authentik_tasks.task", state="queued")
         if waiting is None:
@@ -57,12 +70,9 @@ class Worker:
         return task is not None
 
     def _do(self, task: Row) -> None:
-        actor = ACTORS.get(task["actor_name"])
         status, message = "info", "Task finished processing without errors"
         try:
-            if actor is None:
-                raise LookupError(f"no actor {task['actor_name']}")
-            actor(self.settings, self.store, task["arguments"])
+            ACTORS[task["actor_name"]](self.settings, self.store, task["arguments"])
         except Exception as error:
             _LOG.exception("task %s failed", task["actor_name"])
             status, message = "error", str(error)
@@ -81,4 +91,8 @@ def remove_expired(store: Store) -> None:
                 tx.delete(model, row["pk"])
 
 
-ACTORS: dict[str, Actor] = {}
+ACTORS: dict[str, Actor] = {
+    importer.ACTOR: importer.task,
+    events.DISPATCH: notifications.dispatch,
+    notifications.SEND: notifications.deliver,
+}

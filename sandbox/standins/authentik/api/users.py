@@ -3,20 +3,19 @@
 import uuid
 from typing import Any
 
-from .. import accounts, avatars, events, permissions
+from .. import accounts, avatars, cleaning, events, permissions
 from ..http import NO_CONTENT, Answer, Call, Route, denied, invalid, route
 from ..models.core import GROUP, ROLE, TOKEN, USER
 from ..models.core import key as new_key
-from ..models.fields import Invalid, Many, Text
+from ..models.fields import Invalid, Text
 from ..models.registry import by_name
-from ..store import Row, Tx
+from ..store import Key, Row, Tx
 from . import filters
 from .views import Views
 
 MODEL = by_name(USER)
 _SERVICE_PATH = "goauthentik.io/service-accounts"
 _EXPIRING = "goauthentik.io/user/token-expires"
-_LINKS = {"groups": (GROUP, Many(to=GROUP)), "roles": (ROLE, Many(to=ROLE))}
 
 
 def partial(call: Call, user: Row) -> dict[str, Any]:
@@ -89,39 +88,20 @@ def validate(call: Call, instance: Row | None, cleaned: dict[str, Any]) -> dict[
         invalid({"type": ["Setting a user to internal service account is not allowed."]})
     links = _links(call)
     if instance is not None:
-        _set_links(call.tx, instance["pk"], links)
+        cleaning.set_user_links(call.tx, instance["pk"], links)
     return cleaned
 
 
-def _links(call: Call) -> dict[str, list[Any]]:
-    errors, found = {}, {}
-    data = call.data
-    for name, (_, kind) in _LINKS.items():
-        if name in data:
-            try:
-                found[name] = kind.clean(data[name], call.tx)
-            except Invalid as error:
-                errors[name] = error.detail
-        elif call.method == "PUT" and name == "groups":
-            found[name] = []
-    if errors:
-        invalid(errors)
-    return found
-
-
-def _set_links(tx: Tx, user: int, links: dict[str, list[Any]]) -> None:
-    for name, wanted in links.items():
-        model = _LINKS[name][0]
-        have = tx.linked_from(model, "users", [user]).get(user, [])
-        for pk in have:
-            if pk not in wanted:
-                tx.unlink(model, "users", pk, user)
-        for pk in wanted:
-            tx.link(model, "users", pk, user)
+def _links(call: Call) -> dict[str, list[Key]]:
+    data = {"groups": []} | call.data if call.method == "PUT" else call.data
+    try:
+        return cleaning.user_links(call.tx, data)
+    except Invalid as error:
+        invalid(error.detail)
 
 
 def _created(call: Call, row: Row) -> None:
-    _set_links(call.tx, row["pk"], _links(call))
+    cleaning.set_user_links(call.tx, row["pk"], _links(call))
 
 
 VIEWS = Views(

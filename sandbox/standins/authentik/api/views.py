@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import cleaning, clock, events
+from .. import cleaning, clock, effects, events
 from ..http import NO_CONTENT, Answer, Call, Handler, Route, at, denied, invalid, refuse, route
 from ..models import MODELS, Model, by_name
 from ..models.fields import Bool, Choice, Int, Invalid, Many, Ref, Time, Uuid
@@ -40,7 +40,6 @@ class Views:
     """Which objects the caller is shown, where that is not a matter of permissions."""
     validate: Callable[[Call, Row | None, dict[str, Any]], dict[str, Any]] = unchanged
     after_create: Callable[[Call, Row], None] = nothing
-    before_delete: Callable[[Call, Row], None] = nothing
     create_freely: bool = False
     """Whether everybody may make one."""
     owner_field: str = ""
@@ -178,6 +177,7 @@ class Views:
         except Conflict:
             invalid({"non_field_errors": ["The fields must make a unique set."]})
         self.after_create(call, row)
+        effects.saved(call.tx, row)
         events.model_changed(call.tx, "model_created", row, call.caller, call.client_ip)
         return row
 
@@ -195,7 +195,7 @@ class Views:
         cleaned = self._clean(call, call.data, row, partial=partial)
         cleaned = self.validate(call, row, cleaned)
         if cleaned:
-            call.tx.update(self.model.name, row["pk"], cleaned)
+            effects.saved(call.tx, call.tx.update(self.model.name, row["pk"], cleaned))
         row = call.tx.require(self.model.name, row["pk"])
         events.model_changed(call.tx, "model_updated", row, call.caller, call.client_ip)
         return Answer(self.represent(call, [row])[0])
@@ -218,7 +218,7 @@ class Views:
         """Delete an object."""
         self.one(call)
         row = self.one(call, self.model.permission("delete"))
-        self.before_delete(call, row)
+        effects.deleting(call.tx, row)
         call.tx.delete(self.model.name, row["pk"])
         events.model_changed(call.tx, "model_deleted", row, call.caller, call.client_ip)
         return NO_CONTENT

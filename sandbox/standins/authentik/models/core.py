@@ -225,7 +225,7 @@ register(
         fields={
             "role": Ref(to=ROLE),
             "permission": Text(),
-            "model": Text(),
+            "object_model": Text(),
             "object_pk": Text(),
         },
     ),

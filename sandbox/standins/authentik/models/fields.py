@@ -250,13 +250,23 @@ class Ref(Field):
 
 @dataclass(frozen=True, kw_only=True)
 class Many(Field):
-    """Keys of other objects, kept as links; with `reverse`, the other model's field of that name."""
+    """Keys of other objects, kept as links."""
 
     to: str
     empty: bool = True
 
-    def check(self, value: object, lookup: Lookup) -> list[object]:
+    def check(self, value: object, lookup: Lookup) -> object:
         """Take lists of keys of existing objects."""
+        return self.keys(value, lookup)
+
+    def keys(self, value: object, lookup: Lookup) -> list[int | str]:
+        """Return a list of keys of existing objects, each once.
+
+        Raises:
+            Invalid: it is none.
+        """
+        if value is None:
+            raise Invalid(["This field may not be null."])
         if not isinstance(value, list | tuple):
             raise Invalid([f'Expected a list of items but got type "{type(value).__name__}".'])
         if not value and not self.empty:
