@@ -4,8 +4,8 @@ Authentik runs such expressions as Python with everything that Python can do. Th
 `ast` and walks the tree itself: assignments, `if`, `for`, `return`, literals, comprehensions, f-strings
 without format specifications, comparisons, `+ - * / // %` on numbers and `+` on what can be joined, the
 functions and methods named below, and attributes of `Record`s. Everything else (imports, `def`, `lambda`,
-`while`, `try`, names or attributes that start with an underscore, formatting with `%` or `.format`) is refused
-with `ExpressionError`, never passed by.
+`while`, `try`, names or attributes that start with an underscore, formatting with `%` or `.format`) is
+refused with `ExpressionError`, never passed by.
 """
 
 import ast
