@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 MAXIMUM_STEPS = 50_000
+# Of a text, a list or a number; few steps could make very large ones.
+MAXIMUM_LENGTH = 10_000
+MAXIMUM_NUMBER = 2**64
 Value = Any
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -379,11 +382,21 @@ class _Walk:
 
     def guard(self, node: ast.AST, function: Callable[..., Any], *values: Value, **named: Value) -> Value:
         try:
-            return function(*values, **named)
+            result = function(*values, **named)
+            _check_size(result)
+            _check_size(getattr(function, "__self__", None))
         except ExpressionError:
             raise
         except (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError) as problem:
             raise self.refuse(node, f"{type(problem).__name__}: {problem}") from problem
+        return result
+
+
+def _check_size(value: object) -> None:
+    if isinstance(value, str | list | dict | set | tuple) and len(value) > MAXIMUM_LENGTH:
+        raise ValueError(f"a value of more than {MAXIMUM_LENGTH} parts")
+    if isinstance(value, int) and abs(value) > MAXIMUM_NUMBER:
+        raise ValueError("a number that is too large")
 
 
 def _word(node: ast.AST) -> str:
