@@ -59,6 +59,12 @@ def scope(messages: list[str] | None = None, **context: object) -> dict[str, obj
         ("return user.group_attributes().get('level')", "team"),
         ("return 1 < 2 <= 2 != 3", True),
         ("return list_flatten([1, [2, [3]]])", [1, 2, 3]),
+        ("return sorted(g.name for g in user.all_groups() if g.attributes.get('level'))[0]", "nantes"),
+        (
+            "def f(x):\n    return [x] if isinstance(x, str) else list(x or [])\nreturn f('a') + f(None)",
+            ["a"],
+        ),
+        ("def f(x):\n    return next(iter(x), '')\ndef g(x):\n    return f(x)\nreturn g([]) + g(['b'])", "b"),
     ],
 )
 def test_what_is_carried_out(expression: str, value: object) -> None:
@@ -91,7 +97,12 @@ def test_messages_are_kept() -> None:
         "return f'{1:>999999999}'",
         "return f'{user!r}'",
         "while True:\n    pass",
-        "def f():\n    return 1\nreturn f()",
+        "def f():\n    return f()\nreturn f()",
+        "def f(x=1):\n    return x\nreturn f()",
+        "def f(x):\n    return x\nreturn f()",
+        "def _f():\n    return 1\nreturn 1",
+        "async def f():\n    return 1",
+        "return next(iter([]))",
         "return (lambda: 1)()",
         "try:\n    x = 1\nexcept Exception:\n    pass",
         "class A:\n    pass",
