@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
+from yaml import YAMLError
 
 from .. import accounts, cleaning, clock, effects, events, permissions
 from ..http import ApiError
@@ -62,7 +62,7 @@ def problems(tx: Tx, content: str, context: Mapping[str, Any]) -> list[str]:
     """Return why a blueprint cannot be applied, by trying to and rolling back; nothing when it can.
 
     Raises:
-        yaml.YAMLError: the content is no YAML of blueprints.
+        YAMLError: the content is no YAML of blueprints.
     """
     document = load(content)
     if not isinstance(document, dict):
@@ -305,7 +305,7 @@ def apply_instance(tx: Tx, settings: Settings, instance: Row, seen: set[str] | N
             found = _savepoint(tx, document, instance["context"], keep=True, run=run)
         else:
             found = []
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, YAMLError) as error:
         tx.update(BLUEPRINT, instance["pk"], {"status": "error", "last_applied": clock.now()})
         return [str(error)]
     if found:
