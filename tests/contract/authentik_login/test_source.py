@@ -202,7 +202,7 @@ def test_inactive_people_are_refused(site: Site, browser: Browser, provider: For
     site.change_user(user, is_active=False)
     again = Browser()
     begin(site, again)
-    assert "Permission denied" in again.page.words
+    assert "this account is not active" in again.page.words
     assert me(site, again) is None
     again.close()
 
