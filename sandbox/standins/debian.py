@@ -1,4 +1,4 @@
-"""Debian packages of stand-ins: the same contents give the same bytes, and everything says that they are stand-ins."""
+"""Debian packages of stand-ins: the same contents give the same bytes, and all say what they are."""
 
 import os
 import shutil

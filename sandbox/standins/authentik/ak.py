@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import uvicorn
+from yaml import YAMLError
 
 from . import defaults, metrics, site, tasks
 from .blueprints import importer
@@ -150,7 +151,7 @@ def apply_blueprints(settings: Settings, files: list[str]) -> int:
         try:
             with store.write() as tx:
                 problems = importer.problems(tx, content, {}) or importer.apply(tx, content, {})
-        except importer.YAMLError as error:
+        except YAMLError as error:
             problems = [str(error)]
         if problems:
             print(f"ak: {path}: {'; '.join(problems)}", file=sys.stderr)

@@ -57,7 +57,9 @@ def _no_page(method: str, status: int) -> Response:
     """Answer an error without JSON: a page to readers, and to writers what hides every such error, 405."""
     if method in _READING:
         text = {404: "Not Found", 500: "Server Error"}[status]
-        page = f"<!DOCTYPE html>\n<html><head><title>authentik</title></head><body><h1>{text}</h1></body></html>\n"
+        page = (
+            f"<!DOCTYPE html>\n<html><head><title>authentik</title></head><body><h1>{text}</h1></body></html>"
+        )
         return HTMLResponse(page, status, headers=_COMMON)
     return HTMLResponse("", 405, headers={**_COMMON, "allow": "GET, HEAD, OPTIONS"})
 
@@ -90,7 +92,7 @@ class Api:
         metrics.RESPONSES.labels(str(answer.status_code)).inc()
         return answer
 
-    def answer(self, request: Request, raw: bytes) -> Response:
+    def answer(self, request: Request, raw: bytes) -> Response:  # noqa: PLR0911 - one for each outcome
         """Answer a request, in one transaction."""
         method = request.method
         path = request.url.path.removeprefix("/api/v3/")

@@ -1,7 +1,7 @@
-"""Builds the stand-in's Debian packages with all that they need bundled, so that no network is asked at install.
+"""Builds the stand-in's Debian packages, all that they need bundled: installing asks no network.
 
-The same source and the same lock file give the same bytes. Everything about the packages says that they are a
-stand-in.
+The same source and the same lock file give the same bytes. Everything about the packages says that they
+are a stand-in.
 """
 
 import argparse
@@ -44,9 +44,10 @@ and LDAP clients, for the sandbox of BioImage Cloud on machines that cannot down
 _NOTICE = f"""\
 This is a STAND-IN, not authentik.
 
-It answers authentik's REST API and its clients as far as the BioImage Cloud sandbox needs, keeps everything in one
-SQLite file, and has none of authentik's code. It exists so that the platform can be tried and tested on machines that
-cannot download authentik. Never put data into it that you want to keep. The real images come from {HOMEPAGE}.
+It answers authentik's REST API and its clients as far as the BioImage Cloud sandbox needs, keeps
+everything in one SQLite file, and has none of authentik's code. It exists so that the platform can be
+tried and tested on machines that cannot download authentik. Never put data into it that you want to keep.
+The real images come from {HOMEPAGE}.
 """
 _COMMAND = """\
 #!/usr/bin/python3
@@ -130,15 +131,17 @@ def _modules(library: str, version: str) -> dict[str, bytes]:
 
 def packages(version: str, wheels: Path) -> list[Package]:
     """Return the packages of a release with their contents."""
+    contents = {
+        ("authentik", "ak", "ak"): "identity provider",
+        ("authentik-outpost-ldap", "authentik-ldap", "ldap.__main__"): "LDAP outpost",
+    }
     return [
-        _package("authentik", "identity provider", "ak", "ak", version, wheels),
-        _package(
-            "authentik-outpost-ldap", "LDAP outpost", "authentik-ldap", "ldap.__main__", version, wheels
-        ),
+        _package(*names, summary=summary, version=version, wheels=wheels)
+        for names, summary in contents.items()
     ]
 
 
-def _package(name: str, summary: str, command: str, module: str, version: str, wheels: Path) -> Package:
+def _package(name: str, command: str, module: str, *, summary: str, version: str, wheels: Path) -> Package:
     library = f"usr/lib/{name}-standin"
     path = f"usr/bin/{command}"
     script = _COMMAND.format(library=library, module=_MODULE, name=module)

@@ -64,7 +64,7 @@ This package is NOT iRODS. It is a small server that speaks the iRODS protocol t
 for the sandbox of BioImage Cloud on machines that cannot download iRODS."""
 
 
-def _package(
+def _package(  # noqa: PLR0917 - a table reads well by position
     name: str,
     summary: str,
     depends: str,

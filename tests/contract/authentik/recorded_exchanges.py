@@ -113,14 +113,10 @@ def learn(recorded: Any, live: Any, keys: Correspondence) -> None:
     elif isinstance(recorded, list) and isinstance(live, list):
         for one, other in _pairs(recorded, live):
             learn(one, other, keys)
-    elif (
-        isinstance(recorded, str)
-        and isinstance(live, str)
-        and _UUID.fullmatch(recorded)
-        and _UUID.fullmatch(live)
+    elif all(isinstance(text, str) and _UUID.fullmatch(text) for text in (recorded, live)) and (
+        recorded not in keys.ours and live not in keys.theirs
     ):
-        if recorded not in keys.ours and live not in keys.theirs:
-            keys.meet(recorded, live)
+        keys.meet(recorded, live)
 
 
 def _identity(item: Any) -> str | None:

@@ -170,7 +170,7 @@ def set_password(call: Call) -> Answer:
         password = Text(trim=False).clean(_asked(call, "password"), call.tx)
     except Invalid as error:
         invalid({"password": error.detail})
-    accounts.set_password(call.tx, row["pk"], password)
+    accounts.set_password(call.tx, row["pk"], str(password))
     events.record(call.tx, "password_set", "authentik.core.signals", row, {}, call.client_ip)
     return NO_CONTENT
 

@@ -45,10 +45,6 @@ _ALSO: dict[str, dict[str, Field]] = {
 }
 
 
-class _Undone(Exception):
-    """Rolls a trial back."""
-
-
 @dataclass
 class _Run:
     """One application of blueprints, with those that it has been through already."""
@@ -86,16 +82,12 @@ def _savepoint(
     tx.connection.execute(f"SAVEPOINT {name}")
     try:
         _entries(run or _Run(tx), document, context)
-        if not keep:
-            raise _Undone
-    except _Undone:
-        found: list[str] = []
     except EntryError as error:
         found = [str(error)]
     else:
-        tx.connection.execute(f"RELEASE {name}")
-        return []
-    tx.connection.execute(f"ROLLBACK TO {name}")
+        found = []
+    if found or not keep:
+        tx.connection.execute(f"ROLLBACK TO {name}")
     tx.connection.execute(f"RELEASE {name}")
     return found
 

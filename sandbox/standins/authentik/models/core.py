@@ -2,7 +2,6 @@
 
 import secrets
 import uuid
-from typing import Any
 
 from .. import clock
 from .fields import Bool, Choice, Int, Invalid, Json, Many, Ref, Text, Time, Uuid, duration, email, slug, url
@@ -49,9 +48,9 @@ def _launch_url(value: str) -> None:
     url(value.replace("%(", "").replace(")s", ""))
 
 
-def managed(**options: Any) -> Text:
+def managed(*, unique: bool = False, read_only: bool = False) -> Text:
     """Return the field that names what ships an object."""
-    return Text(default=None, null=True, **options)
+    return Text(default=None, null=True, unique=unique, read_only=read_only)
 
 
 register(
