@@ -142,6 +142,21 @@ def test_failed_logins_are_events_and_are_slowed_down(site: Site, browser: Brows
     logged_in(site, browser)
 
 
+def test_one_address_does_not_try_all_accounts(
+    site: Site, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "PER_ADDRESS", 3)
+    browser.client.headers["X-Forwarded-For"] = "203.0.113.77"
+    for number in range(3):
+        browser.open(f"{site.url}/flows/-/cancel/")
+        browser.log_in(f"guessed-{number}", "guess")
+    browser.open(f"{site.url}/flows/-/cancel/")
+    assert "Invalid password" in browser.log_in("bea", PASSWORD).words
+    browser.client.headers["X-Forwarded-For"] = "203.0.113.78"
+    browser.open(f"{site.url}/flows/-/cancel/")
+    logged_in(site, browser)
+
+
 def test_too_many_wrong_passwords_end_the_flow(site: Site, browser: Browser) -> None:
     site.add_user("clumsy")
     browser.open(f"{site.url}/if/user/")
