@@ -336,7 +336,7 @@ def test_somebody_logged_in_links_an_identity_to_themselves(
 def test_a_form_with_keys_of_attributes_replaces_those_of_the_source(
     site: Site, browser: Browser, provider: ForeignProvider, source: Row
 ) -> None:
-    """A trap of upstream's (`prompt_data.update`, and keys with dots that make dicts); ours must spring it too."""
+    """A trap of upstream's: keys with dots make dicts, and those replace what was there."""
     with site.server.store.write() as tx:
         prompt = tx.insert(
             PROMPT,
