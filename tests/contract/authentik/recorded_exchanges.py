@@ -67,6 +67,10 @@ NEW = {
     "flow_request",
     "user_switch",
     "remember_device",
+    "core_default_app_access",
+    "enterprise_audit_include_expanded_diff",
+    "flows_continuous_login",
+    "flows_refresh_others",
     "pbm_uuid",
 }
 # Default flows that the stand-in has none of.

@@ -250,7 +250,15 @@ register(
             "default_token_length": Int(default=60, minimum=1),
             "pagination_default_page_size": Int(default=20, minimum=1),
             "pagination_max_page_size": Int(default=100, minimum=1),
-            "flags": Json(default={}),
+            "base_url": Text(default="", blank=True, max_length=200),
+            "flags": Json(
+                default={
+                    "core_default_app_access": True,
+                    "enterprise_audit_include_expanded_diff": False,
+                    "flows_continuous_login": False,
+                    "flows_refresh_others": False,
+                }
+            ),
         },
     ),
 )
