@@ -1,4 +1,4 @@
-"""The Debian packages of the stand-in for Authentik: what is in them, and that they are the same each time."""
+"""The Debian packages of the stand-in for Authentik: their contents, and that they are the same each time."""
 
 import os
 import subprocess
