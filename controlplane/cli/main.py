@@ -22,6 +22,7 @@ from controlplane.cli import (
     rules,
     sandbox,
     schema,
+    storage,
     worker,
 )
 from controlplane.cli.context import Context
@@ -45,6 +46,7 @@ app.add_typer(generate.app)
 app.add_typer(plan.app)
 app.add_typer(drift.app)
 app.add_typer(free_space.app)
+app.add_typer(storage.app, name="storage")
 app.add_typer(history.app)
 app.add_typer(worker.app)
 app.add_typer(health.app)
