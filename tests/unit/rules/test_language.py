@@ -173,7 +173,8 @@ def test_a_string_may_be_as_long_as_the_engine_reads():
 def test_a_clients_rule_has_lines_for_irule():
     found = parse_client_rule('{ writeLine("stdout", *a); }\nINPUT *a="x"\nOUTPUT ruleExecOut\n')
     assert [item.head.name for item in found.items] == ["rule"]
-    assert parse_client_rule("mine {foo;}\nINPUT null\nOUTPUT ruleExecOut").items
+    for lines in ("INPUT null\nOUTPUT ruleExecOut", "input null\noutput ruleExecOut"):
+        assert parse_client_rule(f"mine {{foo;}}\n{lines}").items
 
 
 def test_the_corpus_of_correct_files_is_read():
