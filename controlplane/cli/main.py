@@ -19,6 +19,7 @@ from controlplane.cli import (
     history,
     inventory,
     plan,
+    portal,
     rules,
     sandbox,
     schema,
@@ -51,6 +52,7 @@ app.add_typer(history.app)
 app.add_typer(worker.app)
 app.add_typer(health.app)
 app.add_typer(exporter.app)
+app.add_typer(portal.app)
 app.add_typer(rules.app, name="rules")
 app.add_typer(sandbox.app, name="sandbox")
 
