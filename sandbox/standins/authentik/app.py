@@ -126,7 +126,8 @@ class Api:
 
     def _run(self, matched: Route, parameters: dict[str, str], request: Request, raw: bytes) -> Answer:
         method = "GET" if request.method == "HEAD" else request.method
-        begin = self.store.read if method in _READING else self.store.write
+        reading = method in _READING and not matched.recording
+        begin = self.store.read if reading else self.store.write
         with begin() as tx:
             user, session = self._caller(tx, request)
             if user is None and not matched.public:

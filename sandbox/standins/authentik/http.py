@@ -136,6 +136,8 @@ class Route:
     handlers: Mapping[str, Handler]
     public: bool = False
     """Whether it answers those who do not say who they are."""
+    recording: bool = False
+    """Whether reading it is an event, so that it writes."""
 
     @property
     def allow(self) -> str:
@@ -145,12 +147,13 @@ class Route:
         return ", ".join([*taken, *(["HEAD"] if "GET" in taken else []), "OPTIONS"])
 
 
-def route(path: str, *, public: bool = False, **handlers: Handler) -> Route:
+def route(path: str, *, public: bool = False, recording: bool = False, **handlers: Handler) -> Route:
     """Return the route of a path such as `core/users/{pk}/`; handlers are given by method."""
-    return at(path, handlers, public=public)
+    return at(path, handlers, public=public, recording=recording)
 
 
-def at(path: str, handlers: Mapping[str, Handler], *, public: bool = False) -> Route:
+def at(path: str, handlers: Mapping[str, Handler], *, public: bool = False, recording: bool = False) -> Route:
     """Return the route of a path, with what answers each method."""
-    pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path)
-    return Route(re.compile(pattern), {name.upper(): handler for name, handler in handlers.items()}, public)
+    pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
+    by_method = {name.upper(): handler for name, handler in handlers.items()}
+    return Route(pattern, by_method, public, recording)

@@ -5,6 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -115,3 +116,15 @@ def test_a_webhook_that_fails_is_said(admin, receiver):
     assert answer.status_code == 500
     assert "500 Server Error" in answer.json()
     assert [item["path"] for item in received] == ["/good", "/fail"]
+
+
+def test_keys_can_be_looked_at_by_many_at_once(admin, authentik):
+    identifier = make(admin, "core/tokens", identifier=f"many-{uuid.uuid4().hex[:8]}")["identifier"]
+
+    def look(_: int) -> int:
+        with authentik.client() as client:
+            answers = [client.get(f"{BASE}/core/tokens/{identifier}/view_key/") for _ in range(10)]
+            return sum(answer.status_code == 200 for answer in answers)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(look, range(8))) == [10] * 8

@@ -352,8 +352,8 @@ def routes() -> list[Route]:
         *CONNECTIONS.routes(),
         *KEYPAIRS.routes(
             route("crypto/certificatekeypairs/generate/", post=generate),
-            route("crypto/certificatekeypairs/{pk}/view_certificate/", get=view_certificate),
-            route("crypto/certificatekeypairs/{pk}/view_private_key/", get=view_private_key),
+            route("crypto/certificatekeypairs/{pk}/view_certificate/", recording=True, get=view_certificate),
+            route("crypto/certificatekeypairs/{pk}/view_private_key/", recording=True, get=view_private_key),
         ),
         *BRANDS.routes(route("core/brands/current/", public=True, get=current_brand)),
     ]

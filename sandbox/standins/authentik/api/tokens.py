@@ -167,7 +167,7 @@ def routes() -> list[Route]:
     """Return the paths of tokens and sessions."""
     return [
         *VIEWS.routes(
-            route("core/tokens/{pk}/view_key/", get=view_key),
+            route("core/tokens/{pk}/view_key/", recording=True, get=view_key),
             route("core/tokens/{pk}/set_key/", post=set_key),
         ),
         *SESSIONS.routes(route("core/authenticated_sessions/bulk_delete/", delete=end_sessions)),
