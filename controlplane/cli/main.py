@@ -33,8 +33,8 @@ from controlplane.errors import EXIT_FAILURE, BicError
 DEBUG_VARIABLE = "BIC_DEBUG"
 
 YOUNG_OBJECTS = 20_000
-"""Objects that Python makes before it looks for cycles among them. What a command loads and plans is many small
-objects that live until its end: at the default of 700 an eighth of its start is looking at them in vain."""
+"""Objects that Python makes before it looks for cycles among them. What a command loads and plans is many
+small objects that live until its end: at the default of 700 an eighth of its start is looking in vain."""
 
 app = typer.Typer(
     name="bic",

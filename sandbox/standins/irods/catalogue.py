@@ -1,7 +1,7 @@
-"""The catalogue: one SQLite file in WAL mode, a connection per thread for reading, one for all that is written.
+"""The catalogue: one SQLite file in WAL mode, a connection per thread to read, one for all that is written.
 
-A connection forgets what it has read of the file as soon as another one has written. With one that writes, what
-an operation looks up is in memory, however large the catalogue is.
+A connection forgets what it has read of the file as soon as another one has written. With one that writes,
+what an operation looks up is in memory, however large the catalogue is.
 """
 
 import sqlite3
@@ -19,8 +19,9 @@ from .release import CATALOGUE_SCHEMA
 Row = tuple[Any, ...]
 
 _CHECKPOINT_PAGES = 16_000
-"""Pages of new content (64 MB) after which they are moved into the file. SQLite's own 1000 come after some hundred
-operations, which touch the more different pages the larger the catalogue is, and each page is written again."""
+"""Pages of new content (64 MB) after which they are moved into the file. SQLite's own 1000 come after some
+hundred operations, which touch the more different pages the larger the catalogue is, and all are written
+again."""
 
 
 def timestamp() -> str:
