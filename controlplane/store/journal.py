@@ -21,6 +21,8 @@ from controlplane.store.tables import ChangeEventRow, RunEndRow, RunRow
 
 STARTED = "started"
 
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 class RunResult(StrEnum):
     """How a run ended."""
@@ -95,27 +97,29 @@ class SystemJournal:
 
     def started(self, changes: Sequence[Change]) -> None:
         """These changes are about to be made."""
-        now = datetime.now(UTC)
-        self._run.write([self._row(now, STARTED, change, _fields_text(change.fields)) for change in changes])
+        self._write((STARTED, change, _fields_text(change.fields)) for change in changes)
 
     def ended(self, attempts: Sequence[Attempt]) -> None:
         """This became of them."""
-        now = datetime.now(UTC)
-        self._run.write([self._row(now, item.result.value, item.change, item.text) for item in attempts])
+        self._write((item.result.value, item.change, item.text) for item in attempts)
 
-    def _row(self, at: datetime, event: str, change: Change, text: str) -> dict[str, Any]:
-        return {
-            "run_id": self._run.id,
-            "at": at,
-            "event": event,
-            "system": self._system,
-            "action": change.action.value,
-            "kind": change.key.kind,
-            "name": change.key.name,
-            "facility": change.facility,
-            "team": change.team,
-            "text": text,
-        }
+    def _write(self, events: Iterable[tuple[str, Change, str]]) -> None:
+        common = {"run_id": self._run.id, "at": datetime.now(UTC), "system": self._system}
+        self._run.write(
+            [
+                {
+                    **common,
+                    "event": event,
+                    "action": change.action.value,
+                    "kind": change.key.kind,
+                    "name": change.key.name,
+                    "facility": change.facility,
+                    "team": change.team,
+                    "text": text,
+                }
+                for event, change, text in events
+            ]
+        )
 
 
 def begin_run(
@@ -148,13 +152,11 @@ def run_lock(run_id: int) -> str:
 
 def _fields_text(fields: Iterable[FieldChange]) -> str:
     """What changes, as JSON: of a set what it gains and loses, else the value before and after."""
-    return json.dumps(
+    return _compact(
         {
             item.name: {"added": item.added, "removed": item.removed}
             if isinstance(item.after if item.after is not None else item.before, tuple)
             else {"before": item.before, "after": item.after}
             for item in fields
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
+        }
     )

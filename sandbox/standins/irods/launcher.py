@@ -109,7 +109,7 @@ def prepare(options: Options) -> tuple[ServerConfig, Catalogue | None]:
             location = f"{options.host}:{options.directory / 'Vault'}"
             resources.create(tx, options.zone, (options.default_resource, "unixfilesystem", location, ""))
             grid.store(tx, grid.DELAY_SERVER, "leader", options.host)
-    catalogue.close_thread()
+    catalogue.close()
     return config, catalogue
 
 

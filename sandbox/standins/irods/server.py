@@ -292,6 +292,8 @@ class Server:
         self._close_socket()
         self._wait_for_clients(grace_seconds, lambda: False)
         self._cut_off()
+        if self._catalogue is not None:
+            self._catalogue.close()
 
     def _cut_off(self) -> None:
         with self._lock:

@@ -123,7 +123,7 @@ def _set_up_catalogue(layout: Layout, document: dict[str, Any], config: ServerCo
         raise SetupError(str(error)) from error
     finally:
         mirror.close()
-        catalogue.close_thread()
+        catalogue.close()
 
 
 @contextmanager

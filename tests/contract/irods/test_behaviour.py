@@ -336,7 +336,7 @@ def _fill(catalogue, users: int, groups: int) -> None:
                 group = first + users + (n + k * 397) % groups
                 tx.execute("insert into r_user_group values (?, ?, ?, ?)", (group, first + n, tx.now, tx.now))
         tx.execute("update r_objectid set last = ?", (first + users + groups,))
-    catalogue.close_thread()
+    catalogue.close()
 
 
 def test_packages_say_what_they_are_and_are_reproducible(tmp_path: Path):

@@ -88,4 +88,4 @@ def _lead(zone: Zone, leader: str, successor: str = "") -> None:
     with catalogue.write() as tx:
         grid.store(tx, grid.DELAY_SERVER, "leader", leader)
         grid.store(tx, grid.DELAY_SERVER, "successor", successor)
-    catalogue.close_thread()
+    catalogue.close()

@@ -110,7 +110,7 @@ def test_a_consumer_that_leads_runs_the_delayed_rules_with_its_own(servers: Serv
     assert catalogue is not None
     with catalogue.write() as tx:
         grid.store(tx, grid.DELAY_SERVER, "leader", "consumer.test")
-    catalogue.close_thread()
+    catalogue.close()
     with servers.provider.session() as there:
         calls.run_rule(there, f'*P = "{HOME}"; delay("<PLUSET>0s</PLUSET>") {{ onlyHere(*P); }}')
         end = time.monotonic() + 60

@@ -15,7 +15,7 @@ def catalogue(tmp_path):
     made = Catalogue(tmp_path / "catalogue.db")
     assert made.create("tempZone", "rods", "password")
     yield made
-    made.close_thread()
+    made.close()
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def set_comment(path, text: str) -> None:
     catalogue = Catalogue(path)
     with catalogue.write() as tx:
         tx.execute("update r_user_main set r_comment = ? where user_name = 'rods'", (text,))
-    catalogue.close_thread()
+    catalogue.close()
 
 
 def configure(layout) -> None:
@@ -48,7 +48,7 @@ def path(layout):
     catalogue.create("tempZone", "rods", "rods")
     with catalogue.write() as tx:
         tx.execute("insert into r_grid_configuration values ('standin', 'catalogue_id', 'one')")
-    catalogue.close_thread()
+    catalogue.close()
     return layout.catalogue
 
 

@@ -1,13 +1,16 @@
 """Small parts of the iRODS stand-in: passwords, configuration, database watch, catalogue."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from irods import password_obfuscation
 from irods_configuration import configuration
 
-from sandbox.standins.irods import database, handshake, install, passwords, setup
+from sandbox.standins.irods import database, handshake, install, passwords, setup, users
 from sandbox.standins.irods.catalogue import Catalogue
 from sandbox.standins.irods.config import ConfigError
 from sandbox.standins.irods.errors import IrodsError
@@ -73,6 +76,35 @@ def test_interrupted_change_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match="holds the catalogue of zone tempZone"):
         catalogue.create("otherZone", "rods", "password")
     assert oct(catalogue.path.stat().st_mode & 0o777) == "0o600"
+
+
+def test_changes_of_many_threads_do_not_read_the_catalogue_again(tmp_path: Path) -> None:
+    catalogue = Catalogue(tmp_path / "catalogue.db")
+    catalogue.create("tempZone", "rods", "password")
+    with catalogue.write() as tx:
+        for number in range(2000):
+            users.create(tx, "tempZone", f"user{number * 7919 % 2000}", "rodsuser")
+
+    def change(name: str) -> None:
+        with catalogue.write() as tx:
+            users.modify(tx, "tempZone", name, "comment", name)
+
+    changes = 300
+    with ExitStack() as stack:
+        threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in range(3)]
+        for thread in threads:
+            thread.submit(change, "user0").result()
+        before = _reads()
+        for number in range(changes):
+            threads[number % 3].submit(change, f"user{number}").result()
+        assert _reads() - before < changes
+    catalogue.close()
+
+
+def _reads() -> int:
+    """How often this process has read from files."""
+    (line,) = (line for line in Path("/proc/self/io").read_text().splitlines() if line.startswith("syscr"))
+    return int(line.split()[1])
 
 
 class Cursor:

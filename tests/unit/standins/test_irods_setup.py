@@ -76,14 +76,14 @@ def test_new_database_gets_a_new_catalogue_and_the_old_one_is_kept(layout, postg
     catalogue = Catalogue(layout.catalogue)
     with catalogue.write() as tx:
         tx.execute("update r_user_main set r_comment = 'old' where user_name = 'rods'")
-    catalogue.close_thread()
+    catalogue.close()
     postgres.unlink()
     setup.set_up(layout, document(layout, "provider", free_port()))
     kept = Catalogue(layout.catalogue.with_name(f"{layout.catalogue.name}.of-another-database"))
     for found, comment in ((Catalogue(layout.catalogue), ""), (kept, "old")):
         with found.read() as tx:
             assert tx.value("select r_comment from r_user_main where user_name = 'rods'") == comment
-        found.close_thread()
+        found.close()
 
 
 def test_unreachable_database_is_one_message_after_the_account_and_configuration(layout, monkeypatch):
