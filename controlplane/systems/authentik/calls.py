@@ -52,7 +52,7 @@ def user(client: Client, key: int) -> User | None:
 
 
 def roles_for(client: Client, kind: str, progress: Progress | None = None) -> list[RoleRights]:
-    """The roles that may do something with objects of a kind (`group`, `user`), and what; a request a page."""
+    """The roles that may do something with objects of a kind (`group`, `user`), and what."""
     answers = client.pages(ASSIGNED, {"model": f"authentik_core.{kind}"}, progress)
     return client.parsed(answers, lambda answer: records.role_rights(answer, kind))
 
