@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from controlplane.cli import (
+    access,
     drift,
     exporter,
     facility,
@@ -22,6 +23,7 @@ from controlplane.cli import (
     rules,
     sandbox,
     schema,
+    sync,
     worker,
 )
 from controlplane.cli.context import Context
@@ -44,6 +46,8 @@ app.add_typer(facility.app, name="facility")
 app.add_typer(generate.app)
 app.add_typer(plan.app)
 app.add_typer(drift.app)
+app.add_typer(sync.app)
+app.add_typer(access.app, name="access")
 app.add_typer(free_space.app)
 app.add_typer(history.app)
 app.add_typer(worker.app)

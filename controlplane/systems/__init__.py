@@ -4,6 +4,9 @@ A system takes part by the modules that its folder has:
 
 - `system.py` with `systems(platform, roster)`: what is planned and applied (`reconcile.port.System`), with
   the people whom the roster knows, or telling it;
+- `changes.py` with `newest_changes(platform)`: texts that change when people may have;
+- `access.py` with `reaches(platform, path)` and `standings(platform, account)`, what `bic access` shows, and
+  `known.py` with `known_people(platform)`, who is behind an account;
 - `probes.py` with `probes(platform)`: what `bic health` asks (`health.port.Probe`);
 - `metrics.py` with `collectors(platform)`: what `bic exporter` offers (`exporter.port.Collector`).
 

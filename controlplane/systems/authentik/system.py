@@ -2,14 +2,13 @@
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from controlplane.errors import BicError
 from controlplane.membership import Membership
 from controlplane.membership.roster import Roster
 from controlplane.model import Platform
 from controlplane.reconcile.port import ChangeError, ObservationError, Progress
-from controlplane.state import Action, Change, Key, State
+from controlplane.state import Change, Key, State
 from controlplane.systems.authentik import contents, people
 from controlplane.systems.authentik import directory as reading
 from controlplane.systems.authentik.apply import Applier
@@ -18,6 +17,9 @@ from controlplane.systems.authentik.contents import SharedNameError
 from controlplane.systems.authentik.desired import desired_state
 from controlplane.systems.authentik.directory import Directory
 from controlplane.systems.authentik.resources import GROUP, PERSON
+
+PEOPLE = {PERSON: None, GROUP: frozenset({"members"})}
+"""What follows from people and memberships, and not from which teams there are."""
 
 PEOPLE_FILE = "people.json"
 """The file of the platform's state folder that says who was read."""
@@ -45,6 +47,8 @@ class AuthentikSystem:
         self.id = f"authentik/{host}"
         self.title = f"Authentik {host}"
         self.connections = CONNECTIONS
+        self.people_fields: Mapping[str, frozenset[str] | None] = PEOPLE
+        self.tells_people = True
         self._client = client
         self._lock = threading.Lock()
         self._latest: Directory | None = None
@@ -94,14 +98,6 @@ class AuthentikSystem:
             if change.key.kind == PERSON and change.field("account") is not None
         }
 
-    def people_part(self, change: Change) -> Change | None:
-        """What of a change follows from people and memberships alone, and not from the inventory."""
-        if change.key.kind == PERSON:
-            return change
-        if change.key.kind == GROUP and change.action is Action.UPDATE and (item := change.field("members")):
-            return replace(change, fields=(item,), depends_on=frozenset())
-        return None
-
     def begin(self, changes: Sequence[Change]) -> None:
         """Know the keys of what is there. Nothing needs to be claimed: a group is made with its mark."""
         try:
@@ -123,12 +119,6 @@ class AuthentikSystem:
         client, self._client = self._client, None
         if client:
             client.close()
-
-    def newest_change(self) -> str:
-        """Something that is another text when people, groups or roles may have changed. Raises BicError."""
-        from controlplane.systems.authentik.calls import newest_change
-
-        return newest_change(self._connected())
 
     def _directory(self) -> Directory:
         """The latest reading; reads when there is none."""

@@ -16,7 +16,10 @@ from controlplane.systems.irods import hosts, observe
 from controlplane.systems.irods.apply import Applier
 from controlplane.systems.irods.client import CONNECTIONS, Client, IrodsError, endpoint
 from controlplane.systems.irods.desired import desired_state, erasable_groups
-from controlplane.systems.irods.resources import STORAGE_RESOURCE
+from controlplane.systems.irods.resources import GROUP, STORAGE_RESOURCE, TICKET, USER
+
+PEOPLE = {USER: None, TICKET: None, GROUP: frozenset({"members", "acl"})}
+"""What follows from people and memberships, and not from which teams there are."""
 
 
 def systems(platform: Platform, roster: Roster) -> "Iterator[ZoneSystem]":
@@ -51,6 +54,8 @@ class ZoneSystem:
         self.id = f"irods/{zone.name}"
         self.title = f"iRODS zone {zone.name}"
         self.connections = CONNECTIONS
+        self.people_fields: Mapping[str, frozenset[str] | None] = PEOPLE
+        self.tells_people = False
         self._client = client
         self._applier: Applier | None = None
         self._observed: State | None = None
@@ -86,7 +91,7 @@ class ZoneSystem:
             self._observed = observe.observe(
                 self._connected(),
                 self.platform.name,
-                self._wanted.keys(),
+                self._wanted,
                 erasable_groups(self.platform, self.today),
                 progress,
             )
