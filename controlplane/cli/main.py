@@ -18,6 +18,7 @@ from controlplane.cli import (
     generate,
     health,
     history,
+    identity,
     inventory,
     plan,
     rules,
@@ -48,6 +49,7 @@ app.add_typer(plan.app)
 app.add_typer(drift.app)
 app.add_typer(sync.app)
 app.add_typer(access.app, name="access")
+app.add_typer(identity.app, name="identity")
 app.add_typer(free_space.app)
 app.add_typer(history.app)
 app.add_typer(worker.app)
