@@ -102,20 +102,18 @@ class Applier:
 
     def _make_group(self, name: str, wanted: Mapping[str, Any]) -> str:
         """Make a group with all that is wanted of it; returns its key."""
-        found = calls.group_named(self.client, name)
         body = self._body(wanted, {})
         if "members" in wanted:
             body["users"] = sorted(self._member(account) for account in wanted["members"])
-        if found is None:
-            try:
-                return calls.create_group(self.client, {"name": name, **body}).pk
-            except AuthentikError as error:
-                if error.status not in (BAD_REQUEST, MASKED):
-                    raise
-                # Somebody made it at the same time, or it was made and the answer is lost.
-                found = calls.group_named(self.client, name)
-                if found is None:
-                    raise
+        try:
+            return calls.create_group(self.client, {"name": name, **body}).pk
+        except AuthentikError as error:
+            if error.status not in (BAD_REQUEST, MASKED) and not error.transient:
+                raise
+            # Somebody made it at the same time, or it was made and the answer is lost.
+            found = calls.group_named(self.client, name)
+            if found is None:
+                raise
         if not is_ours(found, self.platform):
             raise ChangeError("somebody made it since it was planned; plan again")
         calls.change_group(self.client, found.pk, self._body(wanted, found.attributes))
@@ -182,8 +180,15 @@ class Applier:
         return ""
 
     def _make_role(self, name: str) -> str:
-        # One without rights that nothing carries is what a killed run left.
-        return calls.role_named(self.client, name) or calls.create_role(self.client, name)
+        try:
+            return calls.create_role(self.client, name)
+        except AuthentikError as error:
+            if error.status not in (BAD_REQUEST, MASKED) and not error.transient:
+                raise
+            # One without rights that nothing carries is what a killed run left.
+            if key := calls.role_named(self.client, name):
+                return key
+            raise
 
     def _delete_role(self, name: str) -> None:
         if key := calls.role_named(self.client, name):
