@@ -170,7 +170,7 @@ def _show_rows(rows: Sequence[Row], trouble: str) -> None:
         return
     count = sum(bool(row.difference) for row in rows)
     out.print(
-        f"\n[yellow]{amount(count, 'difference')}[/]; bic sync or bic apply ends them"
+        f"\n[yellow]{amount(count, 'difference')}[/]; bic sync or bic apply mends that"
         if count
         else "\n[green]as it should be[/]"
     )

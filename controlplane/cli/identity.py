@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,9 +11,6 @@ from controlplane.errors import BadInputError
 
 if TYPE_CHECKING:
     from controlplane.model import Identity, Platform
-
-SOON = timedelta(days=2)
-"""A token that ends earlier than this is worth a warning."""
 
 app = typer.Typer(help="The login server: its token, and who is who.", no_args_is_help=True)
 
@@ -45,11 +41,6 @@ def rotate_token(
     )
     if rotated.expires:
         typer.echo(f"It ends on {rotated.expires[:16].replace('T', ' ')} UTC.")
-        if datetime.fromisoformat(rotated.expires) - datetime.now(UTC) < SOON:
-            typer.echo(
-                "That is soon: the login server's setting default_token_duration says how long tokens live.",
-                err=True,
-            )
     for word, identifiers in (("Deleted", rotated.deleted), ("Still working", rotated.kept)):
         if identifiers:
             typer.echo(f"{word}: {', '.join(identifiers)}.")

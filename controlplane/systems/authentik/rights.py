@@ -21,14 +21,9 @@ GRANTED = (
     *("authentik_core.delete_authenticatedsession", "authentik_rbac.view_role", "authentik_rbac.add_role"),
     *("authentik_rbac.change_role", "authentik_rbac.delete_role", "authentik_rbac.assign_role_permissions"),
     *("authentik_rbac.unassign_role_permissions", "authentik_events.view_event"),
+    "authentik_outposts.view_outpost",
 )
 """All permissions that the service account of the control plane has, and no others."""
-
-EXPORTED = (
-    *("authentik_core.view_user", "authentik_core.view_group", "authentik_events.view_event"),
-    *("authentik_outposts.view_outpost", "authentik_rbac.view_role"),
-)
-"""All permissions that the service account of the exporter has."""
 
 
 def demand(me: Myself, kind: str, roles: Iterable[RoleRights]) -> None:

@@ -10,13 +10,17 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from controlplane.errors import BadInputError
 from controlplane.model import Identity
 from controlplane.systems.authentik import calls
 from controlplane.systems.authentik.client import AuthentikError, Client, Endpoint, endpoint
+from controlplane.systems.authentik.records import Token
+
+SHORTEST = timedelta(days=2)
+"""A token must last so long to replace one that works."""
 
 Connect = Callable[[Endpoint], Client]
 
@@ -67,7 +71,7 @@ def rotate(identity: Identity, *, keep_old: bool = False, connect: Connect = Cli
         )
         try:
             key = calls.key_of(client, identifier)
-            _try(connect, replace(server, token=key), me.pk)
+            made = _try(connect, replace(server, token=key), me.pk, identifier)
         except AuthentikError:
             calls.delete_token(client, identifier)
             raise
@@ -75,31 +79,31 @@ def rotate(identity: Identity, *, keep_old: bool = False, connect: Connect = Cli
     deleted: list[str] = []
     with connect(endpoint(identity)) as client:
         if calls.myself(client).pk != me.pk:
-            raise AuthentikError(f"{server.host}: the new token is of another account")
-        made = next(
-            token
-            for token in calls.tokens(client, {"identifier": identifier})
-            if token.identifier == identifier
-        )
+            raise AuthentikError(f"{server.host}: the token in {identity.token.where} is of another account")
         old = [each for each in mine if each in in_use or ours.fullmatch(each)]
         if not keep_old:
             for each in old:
                 calls.delete_token(client, each)
                 deleted.append(each)
-    return Rotated(
-        me.username,
-        identifier,
-        made.expires,
-        tuple(deleted),
-        tuple(each for each in old if each not in deleted),
-    )
+    kept = tuple(each for each in old if each not in deleted)
+    return Rotated(me.username, identifier, made.expires, tuple(deleted), kept)
 
 
-def _try(connect: Connect, server: Endpoint, account: int) -> None:
-    """Raise AuthentikError unless a token works and is of this account."""
+def _try(connect: Connect, server: Endpoint, account: int, identifier: str) -> Token:
+    """The new token. Raises AuthentikError when it does not work or ends too soon."""
     with connect(server) as client:
         if calls.myself(client).pk != account:
             raise AuthentikError(f"{server.host}: the new token is of another account")
+        found = calls.tokens(client, {"identifier": identifier})
+        made = next((token for token in found if token.identifier == identifier), None)
+    if made is None:
+        raise AuthentikError(f"{server.host}: the new token {identifier} cannot be seen by its own account")
+    if made.expires and datetime.fromisoformat(made.expires) - datetime.now(UTC) < SHORTEST:
+        raise AuthentikError(
+            f"{server.host} makes tokens that end too soon ({made.expires[:16].replace('T', ' ')} UTC), so the"
+            " old one stays: set default_token_duration there to some weeks, such as days=90"
+        )
+    return made
 
 
 def _write(file: Path, key: str) -> None:

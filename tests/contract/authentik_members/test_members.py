@@ -18,7 +18,11 @@ import pytest
 from identity_site import CONTROL_PLANE, IdentitySite
 from local_zone import PASSWORD, PASSWORD_VARIABLE
 
+from controlplane.health.port import CheckFailedError
 from controlplane.model import Team
+from controlplane.systems.authentik.metrics import collectors
+from controlplane.systems.authentik.probes import probes
+from controlplane.systems.controlplane.metrics import collectors as store_collectors
 from controlplane.systems.irods import calls
 from controlplane.systems.irods.client import Client, endpoint
 
@@ -271,6 +275,10 @@ def test_who_looks_after_a_facility_or_team_sees_and_changes_no_other(site: Iden
 def test_a_rotated_token_works_and_the_old_one_does_not(settled: IdentitySite) -> None:
     site = settled
     old = site.token_file.read_text()
+    refused = site.bic("identity", "rotate-token")
+    assert (refused.code, site.token_file.read_text()) == (1, old)
+    assert "default_token_duration" in refused.err
+    site.admin.call("PATCH", "admin/settings/", {"default_token_duration": "days=90"})
     mode = site.token_file.stat().st_mode
     kept = site.bic("identity", "rotate-token", "--keep-old")
     assert kept.code == 0, kept.err
@@ -299,6 +307,35 @@ def test_a_rotated_token_works_and_the_old_one_does_not(settled: IdentitySite) -
         if token["user"] == site.admin.keys[CONTROL_PLANE] and token["intent"] == "api"
     ]
     assert any(token["expiring"] for token in mine)
+
+
+def test_the_login_server_is_probed_and_measured_without_names_of_people(settled: IdentitySite) -> None:
+    site = settled
+    site.admin.user("ana@far.example", "Ana Lim")
+    site.admin.activate("ana@far.example", active=False)
+    assert site.bic("sync").code == 0
+    with mock.patch.dict(os.environ, {"BIC_STATE_DIR": str(site.folder / "state")}):
+        platform = site.platform
+        (probe,) = probes(platform)
+        assert [check.run() for check in probe.checks][:2] == [
+            "ready",
+            f"the token of {CONTROL_PLANE} sees all groups and people",
+        ]
+        (login,) = collectors(platform)
+        samples = {
+            (sample.name, tuple(sample.labels.values())): sample.value
+            for metric in login.collect()
+            for sample in metric.samples
+        }
+        assert samples["bic_authentik_people", ("false",)] == 1
+        assert samples["bic_authentik_people", ("true",)] == 1  # the administrator
+        assert samples["bic_authentik_logins_total", ("failed",)] == 0
+        assert not any("ana" in label for _, labels in samples for label in labels)
+        synced = next(each for each in store_collectors(platform) if each.name == "sync")
+        assert {metric.name: metric.samples[0].value for metric in synced.collect()}["bic_sync_success"] == 1
+    site.front.away = True
+    with pytest.raises(CheckFailedError):
+        probe.checks[0].run()
 
 
 def test_the_service_follows_changes_and_survives_an_outage(settled: IdentitySite) -> None:
