@@ -100,8 +100,8 @@ def _try(connect: Connect, server: Endpoint, account: int, identifier: str) -> T
         raise AuthentikError(f"{server.host}: the new token {identifier} cannot be seen by its own account")
     if made.expires and datetime.fromisoformat(made.expires) - datetime.now(UTC) < SHORTEST:
         raise AuthentikError(
-            f"{server.host} makes tokens that end too soon ({made.expires[:16].replace('T', ' ')} UTC), so the"
-            " old one stays: set default_token_duration there to some weeks, such as days=90"
+            f"{server.host} makes tokens that end too soon ({made.expires[:16].replace('T', ' ')} UTC), so"
+            " the old one stays: set default_token_duration there to some weeks, such as days=90"
         )
     return made
 
