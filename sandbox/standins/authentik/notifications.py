@@ -17,6 +17,7 @@ from .store import Row, Store, Tx
 
 _SECONDS = 20.0
 _MATCHER = "authentik_policies_event_matcher.eventmatcherpolicy"
+_FIELDS = {"model": "matched_model"}
 SEND = "authentik.events.tasks.notification_transport"
 
 
@@ -68,7 +69,7 @@ def _event_matches(policy: Row, event: Row) -> bool:
     }
     if policy.get("query"):
         raise ExpressionError("queries of event matcher policies are not carried out here")
-    wanted = {name: policy[name] for name in tests if policy[name]}
+    wanted = {name: policy[_FIELDS.get(name, name)] for name in tests if policy[_FIELDS.get(name, name)]}
     for name, value in wanted.items():
         found = str(tests[name] or "")
         if not (found.startswith(value) if name == "app" else found == value):
@@ -109,7 +110,9 @@ def deliver(settings: Settings, store: Store, arguments: dict[str, Any]) -> None
         _post(transport, body, headers, verify)
 
 
-def send(tx: Tx, transport: Row, user: Row, severity: str, text: str, event: Row | None) -> list[str]:
+def send(  # noqa: PLR0917 - callers read well by position
+    tx: Tx, transport: Row, user: Row, severity: str, text: str, event: Row | None
+) -> list[str]:
     """Send a notification by a transport, and return what the other side said.
 
     Raises:
@@ -128,7 +131,7 @@ def send(tx: Tx, transport: Row, user: Row, severity: str, text: str, event: Row
     return _post(transport, body, headers, verify)
 
 
-def _message(
+def _message(  # noqa: PLR0917 - as `send`
     tx: Tx, transport: Row, user: Row, severity: str, text: str, event: Row | None
 ) -> tuple[object, dict[str, str], ssl.SSLContext | bool]:
     if transport["mode"] not in ("webhook", "webhook_slack"):

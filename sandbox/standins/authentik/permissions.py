@@ -1,4 +1,4 @@
-"""What a person may do: as superuser, by global permissions of their roles, by permissions on single objects."""
+"""What a person may do: as superuser, by global permissions of roles, by permissions on objects."""
 
 from dataclasses import dataclass
 
@@ -29,6 +29,10 @@ SPECIAL = {
     "authentik_rbac.role": {
         "assign_role_permissions": "Can assign permissions to users",
         "unassign_role_permissions": "Can unassign permissions from users",
+    },
+    "authentik_rbac.initialpermissions": {
+        f"{verb}_initialpermissions": f"Can {verb} Initial Permissions"
+        for verb in ("view", "add", "change", "delete")
     },
     "authentik_flows.flow": {
         "export_flow": "Can export a Flow",

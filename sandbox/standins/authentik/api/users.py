@@ -170,7 +170,7 @@ def set_password(call: Call) -> Answer:
         password = Text(trim=False).clean(_asked(call, "password"), call.tx)
     except Invalid as error:
         invalid({"password": error.detail})
-    accounts.set_password(call.tx, row["pk"], password)
+    accounts.set_password(call.tx, row["pk"], str(password))
     events.record(call.tx, "password_set", "authentik.core.signals", row, {}, call.client_ip)
     return NO_CONTENT
 
@@ -236,8 +236,10 @@ def recovery(call: Call) -> Answer:
         if brand and brand["flow_recovery"]
         else None
     )
-    if flow is None or flow["designation"] != "recovery":
+    if flow is None:
         invalid({"non_field_errors": "No recovery flow set."})
+    if flow["designation"] != "recovery":
+        invalid({"non_field_errors": "Recovery flow not applicable to user"})
     token = call.tx.insert(
         TOKEN,
         {

@@ -37,6 +37,7 @@ class Provider:
     name: str
     application: str
     bind_flow: str
+    unbind_flow: str | None
     tree: Tree
     numbers: Numbers
     certificate: str | None
@@ -113,6 +114,9 @@ class Server:
             if not checked["access"]["passing"]:
                 raise NotAllowedError(username)
             me = _json(client.get("/core/users/me/"))
+            if provider.unbind_flow:
+                # What follows is asked with the outpost's own token: the session would only lie about.
+                _json(client.get(f"/flows/executor/{provider.unbind_flow}/"))
             return Person(pk=int(me["user"]["pk"]), may_search=bool(checked.get("has_search_permission")))
 
     def _get(self, path: str, query: Mapping[str, str]) -> Mapping[str, Any]:
@@ -135,6 +139,7 @@ def _provider(found: Mapping[str, Any]) -> Provider:
         name=str(found["name"]),
         application=str(found["application_slug"]),
         bind_flow=str(found["bind_flow_slug"]),
+        unbind_flow=found.get("unbind_flow_slug"),
         tree=Tree(str(found["base_dn"])),
         numbers=Numbers(int(found["uid_start_number"]), int(found["gid_start_number"])),
         certificate=found.get("certificate"),

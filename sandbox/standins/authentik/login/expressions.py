@@ -1,11 +1,11 @@
 """Expressions of policies and property mappings: the part of Python that is safe to carry out.
 
 Authentik runs such expressions as Python with everything that Python can do. This module reads them with
-`ast` and walks the tree itself: assignments, `if`, `for`, `return`, literals, comprehensions, f-strings
-without format specifications, comparisons, `+ - * / // %` on numbers and `+` on what can be joined, the
-functions and methods named below, and attributes of `Record`s. Everything else (imports, `def`, `lambda`,
-`while`, `try`, names or attributes that start with an underscore, formatting with `%` or `.format`) is refused
-with `ExpressionError`, never passed by.
+`ast` and walks the tree itself: assignments, `if`, `for`, `return`, `def` with plain arguments, literals,
+comprehensions, f-strings without format specifications, comparisons, `+ - * / // %` on numbers and `+` on
+what can be joined, what `expressionwords` has, and attributes of `Record`s. Everything else
+(imports, `lambda`, `while`, `try`, names or attributes that start with an underscore, formatting with `%` or
+`.format`) is refused with `ExpressionError`, never passed by.
 """
 
 import ast
@@ -13,102 +13,13 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-MAXIMUM_STEPS = 50_000
-Value = Any
+from .expressionwords import BINARY, COMPARE, FUNCTIONS, METHODS, ONLY_NUMBERS, UNARY
 
-_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.BitOr: operator.or_,
-    ast.BitAnd: operator.and_,
-}
-_ONLY_NUMBERS = (ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
-_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Is: operator.is_,
-    ast.IsNot: operator.is_not,
-    ast.In: lambda value, among: value in among,
-    ast.NotIn: lambda value, among: value not in among,
-}
-_UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
-    ast.Not: operator.not_,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-}
-_METHODS: dict[type, frozenset[str]] = {
-    str: frozenset(
-        [
-            "lower",
-            "upper",
-            "title",
-            "casefold",
-            "strip",
-            "lstrip",
-            "rstrip",
-            "split",
-            "rsplit",
-            "partition",
-            "rpartition",
-            "startswith",
-            "endswith",
-            "removeprefix",
-            "removesuffix",
-            "replace",
-            "join",
-            "isdigit",
-            "isalpha",
-            "isalnum",
-            "find",
-            "count",
-        ]
-    ),
-    dict: frozenset(["get", "items", "keys", "values", "update", "pop", "setdefault", "copy"]),
-    list: frozenset(["append", "extend", "insert", "index", "count", "pop", "remove", "copy"]),
-    set: frozenset(
-        [
-            "add",
-            "discard",
-            "union",
-            "intersection",
-            "difference",
-            "issubset",
-            "issuperset",
-            "isdisjoint",
-            "update",
-        ]
-    ),
-    tuple: frozenset({"index", "count"}),
-}
-FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    function.__name__: function
-    for function in (
-        all,
-        any,
-        bool,
-        dict,
-        enumerate,
-        int,
-        len,
-        list,
-        max,
-        min,
-        set,
-        sorted,
-        str,
-        sum,
-        tuple,
-        zip,
-    )
-}
+MAXIMUM_STEPS = 50_000
+# Of a text, a list or a number; few steps could make very large ones.
+MAXIMUM_LENGTH = 10_000
+MAXIMUM_NUMBER = 2**64
+Value = Any
 
 
 class ExpressionError(Exception):
@@ -128,6 +39,9 @@ class Record:
 
     def __repr__(self) -> str:
         return f"<{self._kind}>"
+
+
+_FAILURES = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, StopIteration)
 
 
 class _Returned(Exception):
@@ -159,9 +73,9 @@ def evaluate(expression: str, names: Mapping[str, Any]) -> Value:
 
 
 class _Walk:
-    def __init__(self, names: dict[str, Any]) -> None:
+    def __init__(self, names: dict[str, Any], steps: int = 0) -> None:
         self.names = names
-        self.steps = 0
+        self.steps = steps
 
     def run(self, module: ast.Module) -> Value:
         try:
@@ -207,8 +121,29 @@ class _Walk:
                     self.body(node.body)
             case ast.Pass():
                 pass
+            case ast.FunctionDef(decorator_list=[]):
+                self.assign(ast.Name(node.name, lineno=node.lineno), self.function(node))
             case _:
                 raise self.refuse(node, f"{_word(node)} is not carried out here")
+
+    def function(self, node: ast.FunctionDef) -> Callable[..., Value]:
+        """What `def` makes: a function that sees the names around it, and changes none of them."""
+        given = node.args
+        if given.vararg or given.kwarg or given.kwonlyargs or given.posonlyargs or given.defaults:
+            raise self.refuse(node, "arguments other than plain ones are not carried out here")
+        wanted = [argument.arg for argument in given.args]
+
+        def call(*values: Value) -> Value:
+            if len(values) != len(wanted):
+                raise TypeError(f"{node.name}() takes {len(wanted)} arguments")
+            self.step(node)
+            inner = _Walk({**self.names, **dict(zip(wanted, values, strict=True))}, self.steps)
+            try:
+                return inner.run(ast.Module(body=node.body, type_ignores=[]))
+            finally:
+                self.steps = inner.steps
+
+        return call
 
     def assign(self, target: ast.expr, value: Value) -> None:
         match target:
@@ -257,8 +192,8 @@ class _Walk:
                 return self.value(node.body if self.value(node.test) else node.orelse)
             case ast.BinOp():
                 return self.binary(node, node.op, self.value(node.left), self.value(node.right))
-            case ast.UnaryOp() if type(node.op) in _UNARY:
-                return self.guard(node, _UNARY[type(node.op)], self.value(node.operand))
+            case ast.UnaryOp() if type(node.op) in UNARY:
+                return self.guard(node, UNARY[type(node.op)], self.value(node.operand))
             case ast.Compare():
                 return self.compare(node)
             case ast.List():
@@ -313,7 +248,7 @@ class _Walk:
                 return owner.read(node.attr)
             except KeyError:
                 raise self.refuse(node, f"{owner!r} has no {node.attr!r} here") from None
-        if node.attr in _METHODS.get(type(owner), frozenset()):
+        if node.attr in METHODS.get(type(owner), frozenset()):
             return getattr(owner, node.attr)
         raise self.refuse(node, f"{node.attr!r} of {type(owner).__name__} is not carried out here")
 
@@ -339,15 +274,15 @@ class _Walk:
 
     def binary(self, node: ast.AST, kind: ast.operator, left: Value, right: Value) -> Value:
         numbers = isinstance(left, int | float) and isinstance(right, int | float)
-        if type(kind) not in _BINARY or (isinstance(kind, _ONLY_NUMBERS) and not numbers):
+        if type(kind) not in BINARY or (isinstance(kind, ONLY_NUMBERS) and not numbers):
             raise self.refuse(node, f"{_word(kind)} of these values is not carried out here")
-        return self.guard(node, _BINARY[type(kind)], left, right)
+        return self.guard(node, BINARY[type(kind)], left, right)
 
     def compare(self, node: ast.Compare) -> bool:
         left = self.value(node.left)
         for kind, part in zip(node.ops, node.comparators, strict=True):
             right = self.value(part)
-            if not self.guard(node, _COMPARE[type(kind)], left, right):
+            if not self.guard(node, COMPARE[type(kind)], left, right):
                 return False
             left = right
         return True
@@ -379,11 +314,21 @@ class _Walk:
 
     def guard(self, node: ast.AST, function: Callable[..., Any], *values: Value, **named: Value) -> Value:
         try:
-            return function(*values, **named)
+            result = function(*values, **named)
+            _check_size(result)
+            _check_size(getattr(function, "__self__", None))
         except ExpressionError:
             raise
-        except (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError) as problem:
+        except _FAILURES as problem:
             raise self.refuse(node, f"{type(problem).__name__}: {problem}") from problem
+        return result
+
+
+def _check_size(value: object) -> None:
+    if isinstance(value, str | list | dict | set | tuple) and len(value) > MAXIMUM_LENGTH:
+        raise ValueError(f"a value of more than {MAXIMUM_LENGTH} parts")
+    if isinstance(value, int) and abs(value) > MAXIMUM_NUMBER:
+        raise ValueError("a number that is too large")
 
 
 def _word(node: ast.AST) -> str:

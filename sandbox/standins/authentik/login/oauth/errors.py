@@ -21,8 +21,8 @@ AUTHORIZE: Mapping[str, str] = {
 TOKEN: Mapping[str, str] = {
     "invalid_request": "The request is otherwise malformed",
     "invalid_client": (
-        "Client authentication failed (e.g., unknown client, no client authentication included, or unsupported"
-        " authentication method)"
+        "Client authentication failed (e.g., unknown client, no client authentication included, or"
+        " unsupported authentication method)"
     ),
     "invalid_grant": (
         "The provided authorization grant or refresh token is invalid, expired, revoked, does not match the"

@@ -96,6 +96,6 @@ def revoke_all(tx: Tx, user: int, provider: int) -> None:
 
 
 def needs_rotation(provider: Row, row: Row) -> bool:
-    """Whether a refresh gives a new refresh token: always without a threshold, else near the old one's end."""
+    """Whether a refresh gives a new refresh token: always, or with a threshold near the old one's end."""
     threshold: timedelta = clock.duration(str(provider["refresh_token_threshold"]))
     return not threshold or row["expires"] is None or row["expires"] < clock.later(threshold)

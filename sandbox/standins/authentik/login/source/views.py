@@ -111,7 +111,7 @@ class SourceViews:
             text = str(problem)
             return self.web.in_session(call, lambda tx, session: self._failed(tx, call, source, text))
         return self.web.in_session(
-            call, lambda tx, session: self._enter(tx, call, session, source, begun, info)
+            call, lambda tx, session: self._enter(tx, call, session, source, begun=begun, info=info)
         )
 
     def _failed(self, tx: Tx, call: Call, source: Row, reason: str) -> Response:
@@ -128,6 +128,7 @@ class SourceViews:
         call: Call,
         session: Session,
         source: Row,
+        *,
         begun: Mapping[str, Any],
         info: Mapping[str, Any],
     ) -> Response:
