@@ -4,6 +4,7 @@ import re
 import sys
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import urlsplit
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
@@ -14,7 +15,7 @@ _ROOT = str(Path(__file__).resolve().parents[2])
 if _ROOT not in sys.path:
     sys.path.append(_ROOT)
 
-from controlplane.model import Host, InventoryError, Platform, Zone, load_platform  # noqa: E402
+from controlplane.model import Host, InventoryError, Platform, Portal, Zone, load_platform  # noqa: E402
 from controlplane.model.types import Service  # noqa: E402
 
 DOCUMENTATION = r"""
@@ -122,6 +123,7 @@ def platform_variables(platform: Platform) -> dict[str, Any]:
             for host in platform.hosts.values()
         },
         "bic_store_host": platform.store.host if platform.store else "",
+        "bic_portal": _portal(platform.portal) if platform.portal else {},
         "bic_zones": {name: _zone(zone) for name, zone in platform.zones.items()},
     }
 
@@ -165,6 +167,17 @@ def host_variables(platform: Platform, host: Host) -> dict[str, Any]:
             "administrator": gateway_zone.administrator,
         }
     return variables
+
+
+def _portal(portal: Portal) -> dict[str, Any]:
+    address = urlsplit(portal.url)
+    return {
+        "host": portal.host,
+        "url": portal.url,
+        "name": address.hostname,
+        "port": address.port or 443,
+        "redirect_url": portal.redirect_url,
+    }
 
 
 def _zone(zone: Zone) -> dict[str, Any]:

@@ -21,9 +21,11 @@ from controlplane.cli import (
     identity,
     inventory,
     plan,
+    portal,
     rules,
     sandbox,
     schema,
+    storage,
     sync,
     worker,
 )
@@ -51,10 +53,12 @@ app.add_typer(sync.app)
 app.add_typer(access.app, name="access")
 app.add_typer(identity.app, name="identity")
 app.add_typer(free_space.app)
+app.add_typer(storage.app, name="storage")
 app.add_typer(history.app)
 app.add_typer(worker.app)
 app.add_typer(health.app)
 app.add_typer(exporter.app)
+app.add_typer(portal.app)
 app.add_typer(rules.app, name="rules")
 app.add_typer(sandbox.app, name="sandbox")
 

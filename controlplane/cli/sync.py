@@ -127,7 +127,7 @@ def _follow(
     from contextlib import ExitStack
     from threading import Event
 
-    from controlplane.cli.exporter import listen_address
+    from controlplane.cli.exporter import parse_listen
     from controlplane.model.secrets import Secret
     from controlplane.store import open_store
     from controlplane.sync.follow import Follower
@@ -146,7 +146,7 @@ def _follow(
         signal.signal(number, end)
     with ExitStack() as stack:
         if listen and secret:
-            address, port = listen_address(listen)
+            address, port = parse_listen(listen)
             token = Secret.from_file(str(secret)).reveal()
             stack.enter_context(listening(address, port, token, word, certificate=tls[0], key=tls[1]))
             log.info("events are taken on %s:%d", address, port)
