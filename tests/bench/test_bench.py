@@ -50,7 +50,7 @@ def test_a_sync_is_measured_beside_a_client_that_asks_per_person() -> None:
     measured = {(row["work"], row["arm"]): row for row in results["rows"]}
     assert measured.keys() == {
         ("first apply", "bic apply"),
-        ("first sync", "bic sync"),
+        ("first members", "bic apply"),
         *((work, arm) for work in ("nothing to do", "4 changes") for arm in ("bic sync", "per person")),
     }
     assert all(row["requests"] > 0 and row["seconds"] > 0 for row in measured.values())

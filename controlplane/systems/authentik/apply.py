@@ -227,7 +227,10 @@ class Applier:
         return ""
 
     def _end_access(self, user: User) -> None:
-        """End all sessions of somebody and delete all tokens, app passwords too."""
+        """End all sessions of somebody and delete the tokens, app passwords too, that we are shown.
+
+        Authentik shows anybody but a superuser only their own, and takes none of a person who is inactive.
+        """
         calls.end_sessions(self.client, [user.pk])
         for token in calls.tokens(self.client, {"user__username": user.username}):
             # A filter that a server does not know is ignored.
