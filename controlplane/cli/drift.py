@@ -47,11 +47,11 @@ def drift(
     """
     from controlplane.cli.progress import watching
     from controlplane.reconcile.comparison import compare_all
-    from controlplane.systems import contributions
+    from controlplane.systems import planned_systems
 
     cli: Context = context.obj
     platform = cli.load()
-    systems: list[System] = list(contributions(platform, "system", "systems"))
+    systems: list[System] = planned_systems(platform)
     scope = chosen_scope(platform, systems, systems=system, facilities=facility, teams=team)
     with watching() as watch:
         found = compare_all(systems, watch, scope)

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from controlplane.cli import (
+    access,
     drift,
     exporter,
     facility,
@@ -18,6 +19,7 @@ from controlplane.cli import (
     generate,
     health,
     history,
+    identity,
     inventory,
     plan,
     portal,
@@ -25,6 +27,7 @@ from controlplane.cli import (
     sandbox,
     schema,
     storage,
+    sync,
     worker,
 )
 from controlplane.cli.context import Context
@@ -51,6 +54,9 @@ app.add_typer(facility.app, name="facility")
 app.add_typer(generate.app)
 app.add_typer(plan.app)
 app.add_typer(drift.app)
+app.add_typer(sync.app)
+app.add_typer(access.app, name="access")
+app.add_typer(identity.app, name="identity")
 app.add_typer(free_space.app)
 app.add_typer(storage.app, name="storage")
 app.add_typer(history.app)

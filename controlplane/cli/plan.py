@@ -49,11 +49,11 @@ def plan(
     from controlplane.cli.progress import watching
     from controlplane.reconcile.limits import limited
     from controlplane.reconcile.run import plan_all
-    from controlplane.systems import contributions
+    from controlplane.systems import planned_systems
 
     cli: Context = context.obj
     platform = cli.load()
-    systems: list[System] = list(contributions(platform, "system", "systems"))
+    systems: list[System] = planned_systems(platform)
     scope = chosen_scope(platform, systems, systems=system, facilities=facility, teams=team)
     with watching() as watch:
         outcomes = [
@@ -124,11 +124,11 @@ def apply(
     from controlplane.reconcile.reconcile import reconcile
     from controlplane.store import open_store
     from controlplane.store.locks import account
-    from controlplane.systems import contributions
+    from controlplane.systems import planned_systems
 
     cli: Context = context.obj
     platform = cli.load()
-    systems: list[System] = list(contributions(platform, "system", "systems"))
+    systems: list[System] = planned_systems(platform)
     scope = chosen_scope(platform, systems, systems=system, facilities=facility, teams=team)
     saved: SavedPlan | None = None
     if file:

@@ -52,6 +52,8 @@ class Team:
     """Its own quota or that of the facility's tier; None where nothing limits it."""
     omero: bool = False
     """Whether its images are shown in the facility's OMERO."""
+    pi_active: bool = True
+    """False when the login server says that the PI's account is closed: then it opens nothing."""
 
     @property
     def group(self) -> str:
@@ -60,8 +62,9 @@ class Team:
 
     @cached_property
     def people(self) -> tuple[Person, ...]:
-        """The PI and all members that the inventory names, each once, ordered by user name."""
-        return _each_once((self.pi, *(member.person for member in self.members)))
+        """The PI, if active, and all members, each once, ordered by user name."""
+        pi = (self.pi,) if self.pi_active else ()
+        return _each_once((*pi, *(member.person for member in self.members)))
 
 
 @dataclass(frozen=True, slots=True)

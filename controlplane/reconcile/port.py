@@ -1,7 +1,7 @@
 """What a system offers to be reconciled."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from controlplane.errors import BicError
 from controlplane.state import Change, Key, State
@@ -76,3 +76,16 @@ class System(Protocol):
 
     def close(self) -> None:
         """Leave no connection open. The system can be used again afterwards."""
+
+
+@runtime_checkable
+class FollowsPeople(System, Protocol):
+    """A system some of whose contents follow from who is on the platform and in which team."""
+
+    @property
+    def people_fields(self) -> Mapping[str, frozenset[str] | None]:
+        """What follows, by the kind of object: some fields, or None for all of it."""
+
+    @property
+    def tells_people(self) -> bool:
+        """Whether other systems learn from it who is in which team, and follow what is done in it."""

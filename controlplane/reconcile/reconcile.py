@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Event
 
 from controlplane.errors import BicError
@@ -33,6 +34,9 @@ Confirmed = AbstractSet[tuple[str, Key]]
 Approve = Callable[[Sequence[Outcome]], Confirmed]
 """Shows the plans to somebody. Returns the deletions of data that are confirmed; raises to stop it all."""
 
+Select = Callable[[System, Plan], Plan]
+"""Chooses a part of a system's plan."""
+
 
 def reconcile(
     systems: Iterable[System],
@@ -48,6 +52,8 @@ def reconcile(
     exceed_limits: bool = False,
     saved: SavedPlan | None = None,
     approve: Approve | None = None,
+    select: Select | None = None,
+    record_nothing: bool = True,
     wait_for_lock: float = 0.0,
     tell: Callable[[str], None] = lambda text: None,
     stop: Event | None = None,
@@ -55,8 +61,9 @@ def reconcile(
     """Lock → observe → plan → refusals → limits → approval → apply, all of it in the journal.
 
     With `saved` exactly that plan is applied, or what an earlier run of it left. Without `approve` nothing
-    that destroys data is deleted. `tell` is told what a person who waits should know. Once `stop` is set, by
-    an interruption too, nothing more is begun.
+    that destroys data is deleted. `select` chooses a part of each plan. A run that can do nothing is in
+    the journal unless `record_nothing` is False. `tell` is told what a person who waits should know. Once
+    `stop` is set, by an interruption too, nothing more is begun.
 
     One report for each system in the scope: one that cannot be read, or whose plan is refused, says so and
     the others go on. Raises LockedError, StoreError, MovedError, and what `approve` raises.
@@ -69,7 +76,15 @@ def reconcile(
             outcomes = plan_all(systems, watch, adopt=adopt, scope=scope)
         else:
             outcomes = plan_rest(systems, saved, store, watch)
+        if select:
+            outcomes = [
+                replace(item, plan=select(item.system, item.plan)) if item.plan else item for item in outcomes
+            ]
         outcomes = [limited(item, scope, limits, exceed_limits) for item in outcomes]
+        if not record_nothing and not any(
+            item.plan and item.plan.changes for item in outcomes if not item.refused
+        ):
+            return [_untouched(item) for item in outcomes]
         confirmed = approve(outcomes) if approve else frozenset()
         run = begin_run(
             store,
@@ -87,6 +102,19 @@ def reconcile(
             # What was done is more important than that it cannot be written down.
             reports.append(Report("the journal", error=f"the end of the run could not be written: {error}"))
     return reports
+
+
+def _untouched(outcome: Outcome) -> Report:
+    """What there is to say of a system in which nothing is to be done, or cannot be."""
+    conflicts = outcome.plan.conflicts if outcome.plan else ()
+    error = outcome.error or outcome.refused
+    return Report(
+        outcome.system.title,
+        outcome.system.id,
+        conflicts=conflicts,
+        error=error,
+        refused=bool(outcome.refused),
+    )
 
 
 def plan_rest(systems: Iterable[System], saved: SavedPlan, store: Store, watch: Watch) -> list[Outcome]:

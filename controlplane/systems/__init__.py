@@ -2,7 +2,11 @@
 
 A system takes part by the modules that its folder has:
 
-- `system.py` with `systems(platform)`: what is planned and applied (`reconcile.port.System`);
+- `system.py` with `systems(platform, roster)`: what is planned and applied (`reconcile.port.System`), with
+  the people whom the roster knows, or telling it;
+- `changes.py` with `newest_changes(platform)`: texts that change when people may have;
+- `access.py` with `reaches(platform, path)` and `standings(platform, account)`, what `bic access` shows, and
+  `known.py` with `known_people(platform)`, who is behind an account;
 - `probes.py` with `probes(platform)`: what `bic health` asks (`health.port.Probe`);
 - `metrics.py` with `collectors(platform)`: what `bic exporter` offers (`exporter.port.Collector`).
 
@@ -15,12 +19,22 @@ from importlib.util import find_spec
 from pkgutil import iter_modules
 from typing import Any
 
+from controlplane.membership.roster import Roster
 from controlplane.model import Platform
+from controlplane.reconcile.port import System
 
 
-def contributions(platform: Platform, module: str, function: str) -> Iterator[Any]:
-    """What `function` in the module `module` of every system's folder gives for `platform`."""
+def planned_systems(platform: Platform) -> list[System]:
+    """The systems that are planned and applied, which share one reading of who is on the platform."""
+    return list(contributions(platform, "system", "systems", Roster(platform)))
+
+
+def contributions(platform: Platform, module: str, function: str, *shared: object) -> Iterator[Any]:
+    """What `function` in the module `module` of every system's folder gives for `platform`.
+
+    `shared` is handed to each of them.
+    """
     for folder in sorted(iter_modules(__path__), key=lambda info: info.name):
         name = f"{__name__}.{folder.name}.{module}"
         if folder.ispkg and find_spec(name):
-            yield from getattr(import_module(name), function)(platform)
+            yield from getattr(import_module(name), function)(platform, *shared)

@@ -19,7 +19,7 @@ from controlplane.reconcile.run import Report
 from controlplane.state import Scope
 from controlplane.store import Store
 from controlplane.store.errors import LockedError
-from controlplane.systems import contributions
+from controlplane.systems import planned_systems
 from controlplane.workflows.port import Interrupted, Json, Run, StepError
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class FacilityReconcile:
             )
         try:
             reports = reconcile(
-                contributions(platform, "system", "systems"),
+                planned_systems(platform),
                 Scope(facilities=frozenset({facility})),
                 store=self._store,
                 platform=platform.name,

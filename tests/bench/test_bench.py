@@ -37,3 +37,23 @@ def test_every_arm_is_measured_at_every_size_and_says_when_it_was_extrapolated()
     assert [phase["phase"] for phase in results["phases"]][:3] == ["generate", "load", "compile"]
     assert results["failures"] == []
     assert {target["met"] for target in results["targets"]} <= {True, False}
+
+
+def test_a_sync_is_measured_beside_a_client_that_asks_per_person() -> None:
+    sizes = ["--facilities", "1", "--people", "12", "--teams", "4", "--changes", "4", "--sample", "5"]
+    bench = BENCH.with_name("identity_bench.py")
+    done = subprocess.run(
+        [sys.executable, str(bench), *sizes, "--json"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    measured = {(row["work"], row["arm"]): row for row in results["rows"]}
+    assert measured.keys() == {
+        ("first apply", "bic apply"),
+        ("first members", "bic apply"),
+        *((work, arm) for work in ("nothing to do", "4 changes") for arm in ("bic sync", "per person")),
+    }
+    assert all(row["requests"] > 0 and row["seconds"] > 0 for row in measured.values())
+    # A bounded number of requests: rights, groups, roles, people that changed, and the newest event of each.
+    assert measured["nothing to do", "bic sync"]["requests"] <= 8
+    assert len(results["targets"]) == 4

@@ -10,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from controlplane.model import Platform
 from controlplane.store import Store, comparisons, history, open_store
 from controlplane.store.journal import RunResult
+from controlplane.sync import status
 
 INTERVAL = 60.0
 """Seconds between two readings of the store."""
@@ -18,9 +19,11 @@ LOOKED_AT = 50
 """The latest runs, among which the latest that ended is found."""
 
 
-def collectors(platform: Platform) -> Iterator["StoreCollector"]:
-    """One collector, for the platform's store."""
+def collectors(platform: Platform) -> Iterator["StoreCollector | SyncCollector"]:
+    """One collector for the platform's store, and one for its syncs where it has a login server."""
     yield StoreCollector(platform)
+    if platform.identity is not None:
+        yield SyncCollector(platform)
 
 
 class StoreCollector:
@@ -40,6 +43,32 @@ class StoreCollector:
         with open_store(self.platform, migrate=False) as store:
             yield from drift_metrics(store, self.platform.name)
             yield from apply_metrics(store, self.platform.name)
+
+
+class SyncCollector:
+    """Tells when people and memberships last followed, as a sync on this host wrote it down."""
+
+    name = "sync"
+    interval = INTERVAL
+
+    def __init__(self, platform: Platform) -> None:
+        """Know where it is written."""
+        self.platform = platform
+
+    def collect(self) -> Iterator[Metric]:
+        """Read now; where no sync ever ran, there is nothing to tell."""
+        if found := status.read(self.platform.state_dir):
+            for name, text, value in (
+                ("success", "Whether in the latest sync all systems followed.", float(found.ok)),
+                (
+                    "last_success_timestamp_seconds",
+                    "When all systems were last known to follow, 0 if never.",
+                    found.last_success,
+                ),
+                ("duration_seconds", "How long the latest sync took that read everything.", found.seconds),
+                ("changes", "How many changes that sync made.", float(found.changes)),
+            ):
+                yield GaugeMetricFamily(f"bic_sync_{name}", text, value=value)
 
 
 def drift_metrics(store: Store, platform: str) -> Iterator[Metric]:

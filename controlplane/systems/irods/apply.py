@@ -17,7 +17,7 @@ from irods.session import iRODSSession
 
 from controlplane.reconcile.port import ChangeError, SystemDownError
 from controlplane.state import Action, Change, FieldChange, Key
-from controlplane.systems.irods import calls, resources
+from controlplane.systems.irods import calls, resources, tickets
 from controlplane.systems.irods.claims import Ledger
 from controlplane.systems.irods.client import Client, IrodsError, LoginError
 from controlplane.systems.irods.free_space import NEEDS_IT, measure
@@ -29,6 +29,7 @@ from controlplane.systems.irods.resources import (
     REMOTE_ZONE,
     RULE_PARAMETER,
     STORAGE_RESOURCE,
+    TICKET,
     USER,
     parse_entries,
     parse_limits,
@@ -121,6 +122,10 @@ class Applier:
     def _make(self, change: Change) -> str:
         if change.key.kind == RULE_PARAMETER:
             self._set_parameter(change)
+            return ""
+        if change.key.kind == TICKET:
+            number = resources.ticket_number(change.key.name)
+            self._call(lambda session: tickets.end(session, number))
             return ""
         if change.action is Action.DELETE:
             return self._delete(change)

@@ -1,7 +1,7 @@
 """What a zone holds, from the rows of the bulk queries to resources; pure."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from controlplane.collector import collector_paused
@@ -18,6 +18,7 @@ from controlplane.systems.irods.resources import (
     TOTAL,
     USER,
 )
+from controlplane.systems.irods.tickets import Ticket, tickets
 
 Mark = tuple[str, str]
 """Platform and facility of a mark."""
@@ -27,6 +28,7 @@ Mark = tuple[str, str]
 class Zone:
     """A zone's rows, with names instead of ids."""
 
+    name: str = ""
     accounts: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Type and id of each account by its name, those of other zones as name#zone; groups are accounts too."""
     members: dict[str, list[str]] = field(default_factory=dict)
@@ -50,6 +52,7 @@ class Zone:
     """Values and units of the policy group's AVUs, by rule base and parameter."""
     foreign: set[str] = field(default_factory=set)
     """The zones of accounts that are not of this zone."""
+    tickets: list[Ticket] = field(default_factory=list)
     holdings: dict[str, str] = field(default_factory=dict)
     """Of the groups that nobody wants: what is in the home collections that are not empty, for people."""
 
@@ -63,11 +66,14 @@ class Zone:
 
 def join(rows: Mapping[str, Sequence[Row]], zone_name: str, platform: str) -> Zone:
     """The rows of the bulk queries (see `queries.py`) with names instead of ids."""
-    zone = Zone()
+    zone = Zone(zone_name)
     with collector_paused():
         names = _join_accounts(zone, rows, zone_name, platform)
         _join_homes(zone, rows, names)
         _join_storage(zone, rows)
+    zone.tickets = [
+        ticket for part in ("collection_tickets", "data_tickets") for ticket in tickets(rows[part], zone_name)
+    ]
     zone.zones = {
         name: (connection, comment) for name, kind, connection, comment in rows["zones"] if kind == "remote"
     }
@@ -139,8 +145,16 @@ def last(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def compile_state(zone: Zone, platform: str, administrator: str, erasable: Collection[str] = ()) -> State:
+def compile_state(
+    zone: Zone,
+    platform: str,
+    administrator: str,
+    erasable: Collection[str] = (),
+    wanted: State | None = None,
+) -> State:
     """The rows of a zone as resources; pure.
+
+    `wanted` is what the zone should hold: whose access should have ended, their tickets are to end too.
 
     The administrator's own entries in ACLs are left out: it gives itself access where it has to work.
     """
@@ -155,6 +169,7 @@ def compile_state(zone: Zone, platform: str, administrator: str, erasable: Colle
                 *(compiler.storage_resource(name) for name in zone.storage),
                 *(compiler.remote_zone(name) for name in zone.zones),
                 *(compiler.rule_parameter(name) for name in zone.parameters),
+                *compiler.tickets(wanted if wanted is not None else State()),
             ]
         )
 
@@ -239,9 +254,51 @@ class _Compiler:
             owned=bool(ours),
         )
 
+    def tickets(self, wanted: State) -> Iterator[Resource]:
+        """The tickets that are to end.
+
+        Of people whom nobody wants here any more all, and of the others those for homes of our groups in
+        which they may not write: who may owns what they make there, and may give it away.
+        """
+        prefix = f"/{self.zone.name}/home/"
+        writers: dict[str, frozenset[str]] = {}
+        for made in self.zone.tickets:
+            if made.owner == self.administrator:
+                continue
+            below = made.collection.removeprefix(prefix).partition("/")[0]
+            group = below if made.collection.startswith(prefix) and self._is_our_group(below) else ""
+            if group and group not in writers:
+                writers[group] = _writers(wanted.find(Key(GROUP, group)))
+            gone = self._is_our_user(made.owner) and Key(USER, made.owner) not in wanted
+            if gone or (group and made.owner not in writers[group]):
+                mark = self.zone.account_marks.get(self.zone.accounts[group][1]) if group else None
+                facility = mark[1] if mark else ""
+                yield resources.ticket(
+                    made.number,
+                    made.owner,
+                    collection=made.collection,
+                    facility=facility,
+                    team=group.removeprefix(f"{facility}-") if facility and group != facility else "",
+                )
+
+    def _is_our_group(self, name: str) -> bool:
+        kind, number = self.zone.accounts.get(name, ("", ""))
+        return kind == "rodsgroup" and self._ours(self.zone.account_marks.get(number), GROUP, name)
+
+    def _is_our_user(self, name: str) -> bool:
+        kind, number = self.zone.accounts.get(name, ("", ""))
+        return kind == "rodsuser" and self._ours(self.zone.account_marks.get(number), USER, name)
+
     def _ours(self, mark: Mark | None, kind: str, name: str) -> bool:
         return self.zone.is_of(self.platform, mark, Key(kind, name))
 
 
 def _shown(mark: Mark | None) -> str:
     return resources.mark(*mark) if mark else ""
+
+
+def _writers(group: Resource | None) -> frozenset[str]:
+    """The accounts that may write in the home of a group as it should be."""
+    acl = group.fields["acl"] if group else ()
+    levels = resources.parse_entries(acl if isinstance(acl, tuple) else ())
+    return frozenset(account for account, level in levels.items() if level != resources.READ)

@@ -1,4 +1,4 @@
-"""What a zone should hold, from the inventory alone.
+"""What a zone should hold, from the platform with its members alone.
 
 Access to a team's collection: the PI owns it, contributors write, and the team's group, which holds them
 and the collaborators, reads. A facility's own collection is owned by its referents and read by all its
@@ -22,7 +22,7 @@ _Keys = Mapping[str, Key]
 
 
 def desired_state(platform: Platform, zone: Zone) -> State:
-    """All that the platform needs in `zone`, for people whom the inventory names."""
+    """All that the platform needs in `zone`, for the people whom `platform` names."""
     facilities = list(platform.facilities_of(zone.name))
     visitors = list(platform.visitors_of(zone.name))
     with collector_paused():
@@ -37,15 +37,6 @@ def desired_state(platform: Platform, zone: Zone) -> State:
                 *_rule_parameters(platform, zone),
             ]
         )
-
-
-def teams_from_elsewhere(platform: Platform, zone: Zone) -> int:
-    """How many teams of the zone's facilities have members that the inventory does not name."""
-    return sum(
-        team.members_from is not None
-        for facility in platform.facilities_of(zone.name)
-        for team in facility.teams
-    )
 
 
 def erasable_groups(platform: Platform, today: date) -> frozenset[str]:
@@ -126,7 +117,7 @@ def _groups(platform: str, facility: Facility, keys: _Keys) -> Iterator[Resource
 def _team_acl(team: Team) -> list[str]:
     return [
         entry(team.group, READ),
-        entry(team.pi.user, OWN),
+        *([entry(team.pi.user, OWN)] if team.pi_active else []),
         *(
             entry(member.person.user, WRITE)
             for member in team.members

@@ -36,7 +36,7 @@ HOMES_AT_ONCE = 20
 def observe(
     client: Client,
     platform: str,
-    wanted: Collection[Key],
+    wanted: State,
     erasable: Collection[str],
     progress: Callable[[int, int], None],
     *,
@@ -44,9 +44,9 @@ def observe(
 ) -> State:
     """The accounts, groups, storage resources and remote zones of a zone, ours and others'.
 
-    `wanted` tells which groups are not wanted any more, and `erasable` which of those may be deleted with
-    their data. `progress` is called after each query. `genquery2` chooses the language of the queries; None
-    takes what the server has. Raises IrodsError.
+    `wanted` tells which groups are not wanted any more and whose tickets may stay, and `erasable` which of
+    those may be deleted with their data. `progress` is called after each query. `genquery2` chooses the
+    language of the queries; None takes what the server has. Raises IrodsError.
     """
     reader = _Reader(client, progress)
     zone = join(reader.read(genquery2), client.server.zone, platform)
@@ -67,7 +67,7 @@ def observe(
             and zone.is_of(platform, zone.storage_marks.get(name), Key(STORAGE_RESOURCE, name))
         ],
     )
-    return compile_state(zone, platform, client.server.user, erasable)
+    return compile_state(zone, platform, client.server.user, erasable, wanted)
 
 
 class _Reader:

@@ -24,7 +24,7 @@ from irods.models import (
 )
 from irods.session import iRODSSession
 
-from controlplane.systems.irods import calls
+from controlplane.systems.irods import calls, tickets
 from controlplane.systems.irods.calls import Row
 from controlplane.systems.irods.resources import MARK
 
@@ -126,6 +126,9 @@ def queries(zone: str, *, genquery2: bool) -> dict[str, Query]:
             text="ZONE_NAME, ZONE_TYPE, ZONE_CONNECTION, ZONE_COMMENT",
             order="ZONE_NAME",
         ),
+        # Number, owner's name and zone, and path of the tickets of each kind of object.
+        "collection_tickets": Query(tickets.COLLECTION_COLUMNS),
+        "data_tickets": Query(tickets.DATA_COLUMNS),
         # Id of the account, id of the storage resource or 0 for all, bytes.
         "quotas": Query((Quota.user_id, Quota.resc_id, Quota.limit)),
     }

@@ -9,6 +9,8 @@
   Type, host and vault are fixed: moving data is not a plan's work. Its place below a parent is a field of the
   child. One whose status is down is neither written to nor read from. It is deleted only when it is empty.
 - A **remote zone** is a zone that this one is federated with.
+- A **ticket** opens something to whoever has its string. Here are those of people whose access has ended.
+  None is ever made here, and those of people who may still give access are not looked at.
 - A **rule parameter** is a value that a rule base reads while it runs: an AVU of the group `bic_policy`,
   which has no members.
 
@@ -29,6 +31,7 @@ GROUP = "group"
 STORAGE_RESOURCE = "storage_resource"
 REMOTE_ZONE = "remote_zone"
 RULE_PARAMETER = "rule_parameter"
+TICKET = "ticket"
 
 POLICY_GROUP = "bic_policy"
 """The group whose AVUs are the parameters of rule bases. Everybody may read accounts' AVUs."""
@@ -248,3 +251,18 @@ def remote_zone(name: str, *, mark: str, connection: str, owned: bool = True, ke
     return Resource(
         Key(REMOTE_ZONE, name), make_fields({"mark": mark, "connection": connection}), owned=owned, keep=keep
     )
+
+
+def ticket(number: str, owner: str, *, collection: str, facility: str, team: str) -> Resource:
+    """A ticket that nobody should have any more, by its number: its string is a secret."""
+    return Resource(
+        Key(TICKET, f"{number} of {owner}"),
+        make_fields({"opens": (collection,)}),
+        facility=facility,
+        team=team,
+    )
+
+
+def ticket_number(name: str) -> str:
+    """The number of a ticket by the name of its resource."""
+    return name.partition(" ")[0]

@@ -5,56 +5,85 @@ from dataclasses import replace
 from datetime import date
 from functools import cached_property
 
+from irods.models import User
+
 from controlplane.errors import BicError
-from controlplane.model import Platform, Zone
+from controlplane.membership.roster import Roster
+from controlplane.model import Facility, Platform, Zone
 from controlplane.reconcile.port import ChangeError, ObservationError, Progress
 from controlplane.state import Action, Change, Key, State
 from controlplane.systems.irods import hosts, observe
 from controlplane.systems.irods.apply import Applier
 from controlplane.systems.irods.client import CONNECTIONS, Client, IrodsError, endpoint
-from controlplane.systems.irods.desired import desired_state, erasable_groups, teams_from_elsewhere
-from controlplane.systems.irods.resources import STORAGE_RESOURCE
+from controlplane.systems.irods.desired import desired_state, erasable_groups
+from controlplane.systems.irods.resources import GROUP, STORAGE_RESOURCE, TICKET, USER
+
+PEOPLE = {USER: None, TICKET: None, GROUP: frozenset({"members", "acl"})}
+"""What follows from people and memberships, and not from which teams there are."""
 
 
-def systems(platform: Platform) -> "Iterator[ZoneSystem]":
-    """One system per zone."""
+def systems(platform: Platform, roster: Roster) -> "Iterator[ZoneSystem]":
+    """One system per zone; people who get an account name must get one that no zone has given away."""
     today = date.today()
-    return (ZoneSystem(platform, zone, today) for zone in platform.zones.values())
+    for zone in platform.zones.values():
+        system = ZoneSystem(platform, zone, today, roster=roster)
+        roster.names_from(system.account_names)
+        yield system
 
 
 class ZoneSystem:
     """One zone of a platform, entered through its catalog provider."""
 
-    def __init__(self, platform: Platform, zone: Zone, today: date, client: Client | None = None) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        zone: Zone,
+        today: date,
+        client: Client | None = None,
+        roster: Roster | None = None,
+    ) -> None:
         """Connect when needed, or use `client`, which closes with this system.
 
-        `today` decides which retention rules count.
+        `today` decides which retention rules count, and `roster` tells the members whom the inventory does
+        not name.
         """
         self.platform = platform
+        self.roster = roster or Roster(platform)
         self.zone = zone
         self.today = today
         self.id = f"irods/{zone.name}"
         self.title = f"iRODS zone {zone.name}"
         self.connections = CONNECTIONS
+        self.people_fields: Mapping[str, frozenset[str] | None] = PEOPLE
+        self.tells_people = False
         self._client = client
         self._applier: Applier | None = None
         self._observed: State | None = None
 
     def desired(self) -> State:
-        """What the inventory wants in the zone.
+        """What the inventory wants in the zone, for its people and those whom the roster names.
 
-        Raises ObservationError when it does not name all people.
+        Raises ObservationError when not all of them are known.
         """
-        if teams := teams_from_elsewhere(self.platform, self.zone):
-            what = "1 team comes" if teams == 1 else f"{teams} teams come"
-            raise ObservationError(
-                f"the members of {what} from Authentik (members_from), which this version cannot read"
-            )
         return self._wanted
 
     @cached_property
     def _wanted(self) -> State:
-        return desired_state(self.platform, self.zone)
+        return desired_state(self.roster.platform(self._facilities), self.zone)
+
+    def _facilities(self, platform: Platform) -> Iterator[Facility]:
+        """Those whose people have accounts here."""
+        yield from platform.facilities_of(self.zone.name)
+        yield from platform.visitors_of(self.zone.name)
+
+    def account_names(self) -> list[str]:
+        """The names of all accounts and groups that the zone has. Raises ObservationError."""
+        try:
+            with Client(endpoint(self.zone, self.platform.hosts[self.zone.catalog_provider]), 1) as client:
+                rows = client.rows(User.name, where=(User.zone == self.zone.name,), patience=observe.PATIENCE)
+        except BicError as error:
+            raise ObservationError(f"{self.title}: {error}") from error
+        return [name for (name,) in rows]
 
     def observe(self, progress: Progress) -> State:
         """What the zone holds. Raises ObservationError."""
@@ -62,7 +91,7 @@ class ZoneSystem:
             self._observed = observe.observe(
                 self._connected(),
                 self.platform.name,
-                self._wanted.keys(),
+                self._wanted,
                 erasable_groups(self.platform, self.today),
                 progress,
             )

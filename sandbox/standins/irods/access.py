@@ -25,6 +25,8 @@ class Client:
     name: str
     zone: str
     type: str
+    ticket: str = ""
+    """The ticket that the connection has given: then its access counts instead of the user's."""
 
     @property
     def admin(self) -> bool:
@@ -43,13 +45,32 @@ def find_user(tx: Transaction, name: str, zone: str) -> Client | None:
 
 
 def level(tx: Transaction, client: Client, object_id: int) -> int:
-    """Return the highest permission a client has on an object, itself or by its groups; 0 for none."""
+    """Return the highest permission a client has on an object, itself or by its groups; 0 for none.
+
+    With a ticket it is the ticket's. Raises -890000 for one that does not open the object, -891000 for one
+    whose time is over.
+    """
+    if client.ticket:
+        return _level_by_ticket(tx, client.ticket, object_id)
     found = tx.value(
         "select max(a.access_type_id) from r_user_group g join r_objt_access a on a.user_id = g.group_user_id"
         " where g.user_id = ? and a.object_id = ?",
         (client.user_id, object_id),
     )
     return int(found or 0)
+
+
+def _level_by_ticket(tx: Transaction, ticket: str, object_id: int) -> int:
+    row = tx.row(
+        "select ticket_expiry_ts from r_ticket_main where ticket_string = ? and (object_id = ?"
+        " or object_id in (select coll_id from r_data_main where data_id = ?))",
+        (ticket, object_id, object_id),
+    )
+    if row is None:
+        raise IrodsError(Code.CAT_TICKET_INVALID)
+    if row[0] and int(row[0]) and int(tx.now) > int(row[0]):
+        raise IrodsError(Code.CAT_TICKET_EXPIRED)
+    return READ
 
 
 def split(path: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 import json
 
-from . import access, genquery2, metadata
+from . import access, genquery2, metadata, tickets
 from .api import Reply, api
 from .errors import Code, IrodsError
 from .genquery1 import Request
@@ -76,4 +76,18 @@ def modify_access(session: Session, message: Message) -> Reply:
     )
     with session.catalogue.write() as tx:
         access.modify(tx, session.user, session.config.zone, request)
+    return Reply()
+
+
+@api(723, "TICKET_ADMIN_AN")
+def ticket_admin(session: Session, message: Message) -> Reply:
+    """Change tickets, or give the ticket by which this connection gets in from now on."""
+    node = Node.parse(message.body)
+    words = [node.get(f"arg{number}") for number in range(1, 7)]
+    if words[0] == "session":
+        # Whether it is good for anything shows when it is used.
+        session.take_ticket(words[1])
+        return Reply()
+    with session.catalogue.write() as tx:
+        tickets.administer(tx, session.user, words, admin_mode=tickets.ADMIN in node.keywords())
     return Reply()

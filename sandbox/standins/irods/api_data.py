@@ -3,7 +3,7 @@
 import os
 import secrets
 
-from . import access, dataobjects, namespace, quotas, resources
+from . import access, dataobjects, namespace, quotas, resources, tickets
 from .api import Reply, api
 from .catalogue import Transaction
 from .dataobjects import OpenObject, Replica
@@ -154,6 +154,9 @@ def _open(session: Session, path: str, keywords: dict[str, str], flags: int, siz
             replica = dataobjects.usable(dataobjects.replicas(tx, data_id))
             if writable and session.enforces_quotas:
                 quotas.check(tx, session.user, replica.resource.resc_id, size)
+    if session.user.ticket and data_id is not None:
+        with session.catalogue.write() as tx:
+            tickets.use(tx, session.user.ticket)
     if data_id is None:
         if not flags & os.O_CREAT:
             raise IrodsError(Code.OBJ_PATH_DOES_NOT_EXIST)

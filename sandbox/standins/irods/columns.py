@@ -222,6 +222,19 @@ _COLUMNS: dict[str, dict[int, str]] = {
         2213: "write_byte_count",
         2214: "write_byte_limit",
     },
+    "r_ticket_data_main": {
+        2226: "data_name",
+    },
+    "r_ticket_data_coll_main": {
+        2227: "coll_name",
+    },
+    "r_ticket_coll_main": {
+        2228: "coll_name",
+    },
+    "r_ticket_user_main": {
+        2229: "user_name",
+        2230: "zone_name",
+    },
 }
 
 # The alias of a column's table and the column's name, by GenQuery1's number.
@@ -240,6 +253,9 @@ TABLES: dict[str, str] = {
     **{f"r_{kind}_user_group": "r_user_group" for kind in ("data", "coll")},
     **{f"r_{kind}_user_main": "r_user_main" for kind in ("data", "coll", "quota")},
     "r_group_main": "r_user_main",
+    "r_ticket_data_main": "r_data_main",
+    **dict.fromkeys(("r_ticket_data_coll_main", "r_ticket_coll_main"), "r_coll_main"),
+    "r_ticket_user_main": "r_user_main",
     "r_quota_resc_main": "r_resc_main",
 }
 
@@ -252,6 +268,10 @@ _OBJECT_IDS = {
 
 # Pairs of aliases with the columns that link them.
 LINKS: list[tuple[str, str, str, str]] = [
+    ("r_ticket_main", "object_id", "r_ticket_data_main", "data_id"),
+    ("r_ticket_data_main", "coll_id", "r_ticket_data_coll_main", "coll_id"),
+    ("r_ticket_main", "object_id", "r_ticket_coll_main", "coll_id"),
+    ("r_ticket_main", "user_id", "r_ticket_user_main", "user_id"),
     ("r_coll_main", "coll_id", "r_data_main", "coll_id"),
     ("r_resc_main", "resc_id", "r_data_main", "resc_id"),
     ("r_user_main", "user_id", "r_user_group", "user_id"),

@@ -234,6 +234,9 @@ def statement(request: Request, client: Client) -> tuple[str, list[object]]:  # 
             if re.search(rf"\b{table}\b", joins):
                 conditions.append(_VISIBLE.format(column=f"{table}.{key}"))
                 parameters.append(client.user_id)
+        if "r_ticket_main" in tables.used:
+            conditions.append("r_ticket_main.user_id = ?")
+            parameters.append(client.user_id)
     for kind in ("data", "coll"):
         if f"r_{kind}_tokn_accs" in tables.used:
             conditions.append(f"r_{kind}_tokn_accs.token_namespace = 'access_type'")

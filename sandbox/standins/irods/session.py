@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -178,6 +179,10 @@ class Session:
         if self._user is None:
             raise IrodsError(Code.SYS_NO_API_PRIV)
         return self._user
+
+    def take_ticket(self, string: str) -> None:
+        """Get in by a ticket from now on."""
+        self._user = replace(self.user, ticket=string)
 
     def vault(self, resource: Resource) -> Vault:
         """Return the vault files of the host that owns a storage resource."""

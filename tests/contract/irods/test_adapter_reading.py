@@ -20,7 +20,7 @@ MORE_TEAMS = 12
 def observed(site: Site, *, genquery2: bool | None) -> State:
     """The zone under test as the adapter reads it."""
     with Client(site.endpoint) as client:
-        wanted = site.system().desired().keys()
+        wanted = site.system().desired()
         return observe.observe(client, site.id, wanted, (), lambda done, total: None, genquery2=genquery2)
 
 

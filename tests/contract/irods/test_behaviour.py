@@ -185,7 +185,7 @@ def test_garbage_ends_only_its_own_connection(zone):
 
 def test_unknown_api_is_the_protocols_own_error(zone):
     with open_session(zone) as session, session.pool.get_connection() as connection:
-        connection.send(iRODSMessage("RODS_API_REQ", msg=GeneralAdminRequest(), int_info=723))
+        connection.send(iRODSMessage("RODS_API_REQ", msg=GeneralAdminRequest(), int_info=724))
         with pytest.raises(get_exception_by_code(-12000).__class__):
             connection.recv()
 

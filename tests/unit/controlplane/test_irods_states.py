@@ -11,13 +11,15 @@ from irods_rows import rows_of
 
 from controlplane.generate.nation import Nation, files
 from controlplane.generate.write import write_inventory
+from controlplane.membership import Membership
+from controlplane.membership.roster import Roster
 from controlplane.model import Platform, load_platform
 from controlplane.model.platform import RetentionRule
 from controlplane.reconcile.port import ObservationError
 from controlplane.state import Key, State, make_plan
 from controlplane.systems.irods import resources
 from controlplane.systems.irods.contents import Zone, compile_state, join
-from controlplane.systems.irods.desired import desired_state, erasable_groups, teams_from_elsewhere
+from controlplane.systems.irods.desired import desired_state, erasable_groups
 from controlplane.systems.irods.resources import GROUP, REMOTE_ZONE, STORAGE_RESOURCE, USER
 from controlplane.systems.irods.system import ZoneSystem
 
@@ -94,19 +96,15 @@ def test_somebody_of_two_facilities_belongs_to_neither(nation: Platform) -> None
     assert desired[Key(USER, alone.user)].facility == one.id
 
 
-def test_teams_whose_members_come_from_elsewhere_leave_the_zone_without_a_plan(nation: Platform) -> None:
+def test_a_zone_whose_members_could_not_be_read_gets_no_plan(nation: Platform) -> None:
+    def fail() -> Membership:
+        raise ObservationError("login.bic.example: no answer within 30 s")
+
     zone = next(iter(nation.zones.values()))
-    assert teams_from_elsewhere(nation, zone) == 0
-    facility = next(iter(nation.facilities_of(zone.name)))
-    for number, text in ((1, "the members of 1 team come"), (2, "the members of 2 teams come")):
-        teams = tuple(
-            replace(team, members=(), members_from="cells") if index < number else team
-            for index, team in enumerate(facility.teams)
-        )
-        facilities = {**nation.facilities, facility.id: replace(facility, teams=teams)}
-        platform = replace(nation, facilities=MappingProxyType(facilities))
-        with pytest.raises(ObservationError, match=text):
-            ZoneSystem(platform, zone, TODAY).desired()
+    roster = Roster(nation)
+    roster.read_from(fail)
+    with pytest.raises(ObservationError, match="members of its teams could not be read"):
+        ZoneSystem(nation, zone, TODAY, roster=roster).desired()
 
 
 def test_a_retention_rule_counts_from_its_day_on(nation: Platform) -> None:

@@ -24,7 +24,7 @@ from controlplane.model.secrets import Secret
 from controlplane.reconcile.run import plan_all
 from controlplane.state import Scope
 from controlplane.store import history, open_store
-from controlplane.systems import contributions
+from controlplane.systems import planned_systems
 
 WORKERS = ("one", "two", "three")
 
@@ -140,7 +140,7 @@ def test_workers_bring_a_nation_to_an_empty_plan_though_one_dies(
     assert all(said(whole, name).count(": done,") for name in WORKERS)
     platform = replace(load_platform(whole), store=Secret.from_environment("TEST_STORE"))
     everybody = Scope(facilities=frozenset(platform.facilities))
-    outcomes = plan_all(contributions(platform, "system", "systems"), silent, scope=everybody)
+    outcomes = plan_all(planned_systems(platform), silent, scope=everybody)
     assert [item.plan.changes if item.plan else item.error for item in outcomes] == [()]
     with open_store(platform) as store:
         runs = history.runs(store, platform.name)

@@ -59,7 +59,7 @@ def reconciled(
     """Reconciles the facility nantes in systems that live in memory."""
 
     def do(*systems: Memory, run: Inline | None = None, **wanted: str) -> FacilityResult:
-        monkeypatch.setattr(workflow, "contributions", lambda *_: systems)
+        monkeypatch.setattr(workflow, "planned_systems", lambda _: list(systems))
         made = FacilityReconcile(Inventory(inventory), store)(
             run or Inline(), {**WANTED, "inventory": inventory_digest(inventory), **wanted}
         )

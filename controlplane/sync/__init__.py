@@ -1,0 +1,1 @@
+"""Letting people and their memberships follow into all systems, once or all the time."""

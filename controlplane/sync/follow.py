@@ -1,0 +1,117 @@
+"""Following changes for as long as the process lives.
+
+Every few seconds the login server is asked for its newest event about an object, which is one small request.
+Only when that is another one than before, when it sends word itself (`webhook`), when the inventory has
+changed, when the latest sync did not do all, or when ten minutes have passed, is everything read. So whatever
+is missed is missed for ten minutes at most. Outages end nothing: what could not be read is read again at the
+next look.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event
+
+from controlplane.errors import BicError
+from controlplane.sync.run import Synced
+from controlplane.sync.status import Status
+
+log = logging.getLogger(__name__)
+
+INTERVAL = 20.0
+"""Seconds between two looks at the login server."""
+
+LONGEST_PAUSE = 60.0
+"""Seconds between two looks while something fails."""
+
+WHOLE = 600.0
+"""Seconds after which everything is read, whether anything seems to have changed or not."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a follower does, as functions."""
+
+    inventory: Callable[[], str]
+    """A text that changes when the inventory does. Raises BicError."""
+    newest: Callable[[], str]
+    """A text that changes when people, groups or roles may have changed. Raises BicError."""
+    sync: Callable[[], Synced]
+    """Raises BicError."""
+    tell: Callable[[Status], None]
+    """Where it is kept how it went. Raises OSError."""
+
+
+class Follower:
+    """Looks, and syncs when something may have changed."""
+
+    def __init__(self, work: Work, clock: Callable[[], float] = time.time) -> None:
+        """Know what to do; the first look syncs."""
+        self._work = work
+        self._clock = clock
+        self._seen: tuple[str, str] | None = None
+        """Inventory and newest event of the latest sync, if that did all."""
+        self._whole = 0.0
+        self._status = Status(0.0, False, 0.0, 0.0, 0)
+        self._trouble = ""
+        self._failures = 0
+
+    def run(self, stop: Event, word: Event, interval: float = INTERVAL) -> None:
+        """Look until `stop` is set; `word` wakes it up, and is set with `stop` too."""
+        while not stop.is_set():
+            told = word.is_set()
+            word.clear()
+            self.look(told=told)
+            if stop.is_set():
+                break
+            # While something is away, looks are fewer, and yet within a minute of its return.
+            word.wait(max(interval, min(interval * 2.0 ** min(self._failures, 10), LONGEST_PAUSE)))
+
+    def look(self, *, told: bool = False) -> bool:
+        """Sync if something may have changed; returns whether it did. `told`: there was word of it."""
+        now = self._clock()
+        try:
+            # Asked before the sync: what changes during it is seen by the next look.
+            at = self._work.inventory(), self._work.newest()
+            due = told or at != self._seen or now - self._whole >= WHOLE
+            synced = self._work.sync() if due else None
+        except BicError as error:
+            self._failed(now, str(error))
+            return False
+        if synced is None:
+            self._keep(Status(now, True, now, self._status.seconds, self._status.changes))
+            return False
+        if synced.ok:
+            self._seen, self._whole = at, now
+            self._good(synced)
+            self._keep(Status(now, True, self._clock(), synced.seconds, synced.changes))
+        else:
+            self._failed(now, "; ".join(synced.problems), synced)
+        return True
+
+    def _good(self, synced: Synced) -> None:
+        if synced.changes:
+            log.info("%d changes in %d passes, %.1f s", synced.changes, synced.passes, synced.seconds)
+        if self._trouble:
+            log.info("all systems follow again")
+        self._trouble, self._failures = "", 0
+
+    def _failed(self, now: float, trouble: str, synced: Synced | None = None) -> None:
+        self._seen = None
+        self._failures += 1
+        if trouble != self._trouble:
+            # Once for each trouble, not at each look: the metrics tell how long it lasts.
+            log.warning("not all systems follow: %s", trouble)
+        self._trouble = trouble
+        seconds, changes = (synced.seconds, synced.changes) if synced else (0.0, 0)
+        self._keep(Status(now, False, self._status.last_success, seconds, changes))
+
+    def _keep(self, status: Status) -> None:
+        self._status = status
+        try:
+            self._work.tell(status)
+        except OSError as error:
+            log.warning("how the sync went cannot be kept: %s", error)
