@@ -15,6 +15,7 @@ if _ROOT not in sys.path:
     sys.path.append(_ROOT)
 
 from controlplane.model import Host, InventoryError, Platform, Zone, load_platform  # noqa: E402
+from controlplane.model.platform import service_name  # noqa: E402
 from controlplane.model.types import Service  # noqa: E402
 
 DOCUMENTATION = r"""
@@ -115,6 +116,11 @@ def platform_variables(platform: Platform) -> dict[str, Any]:
             host.name: {
                 "address": str(host.address),
                 "fqdn": host.fqdn,
+                "names": [
+                    host.fqdn,
+                    host.name,
+                    *(name for name, place in platform.service_names.items() if place == host),
+                ],
                 "data_centre": host.data_centre,
                 "facility": host.facility or "",
                 "services": list(host.services),
@@ -122,6 +128,9 @@ def platform_variables(platform: Platform) -> dict[str, Any]:
             for host in platform.hosts.values()
         },
         "bic_store_host": platform.store.host if platform.store else "",
+        "bic_login": _public_service(platform, "authentik"),
+        "bic_federation": _public_service(platform, "federation_proxy"),
+        "bic_login_database_host": (platform.identity and platform.identity.database_host) or "",
         "bic_zones": {name: _zone(zone) for name, zone in platform.zones.items()},
     }
 
@@ -165,6 +174,14 @@ def host_variables(platform: Platform, host: Host) -> dict[str, Any]:
             "administrator": gateway_zone.administrator,
         }
     return variables
+
+
+def _public_service(platform: Platform, service: Service) -> dict[str, str]:
+    """Where one of the services with a public name is, or nothing."""
+    for host in platform.hosts_with(service):
+        name = service_name(service, platform.domain)
+        return {"host": host.name, "fqdn": host.fqdn, "name": name, "url": f"https://{name}"}
+    return {}
 
 
 def _zone(zone: Zone) -> dict[str, Any]:
