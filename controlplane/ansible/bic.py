@@ -103,6 +103,7 @@ def platform_variables(platform: Platform) -> dict[str, Any]:
     return {
         "ansible_user": "root",
         "bic_platform": platform.name,
+        "bic_title": platform.title,
         "bic_environment": platform.environment,
         "bic_domain": platform.domain,
         "bic_inventory_dir": str(platform.root),
