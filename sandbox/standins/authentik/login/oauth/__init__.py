@@ -1,0 +1,1 @@
+"""The OpenID Connect provider: codes, tokens, claims, and the ends of sessions."""

@@ -1,0 +1,1 @@
+"""Other OpenID Connect providers as sources: people who log in there log in here."""

@@ -1,0 +1,3 @@
+"""The release of Authentik whose behaviour this is."""
+
+VERSION = "2026.8.5"
