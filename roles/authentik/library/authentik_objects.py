@@ -58,6 +58,30 @@ def rights_missing(api: Api, role: str, wanted: list[str]) -> tuple[list[str], l
     return sorted(set(wanted) - granted), sorted(granted - set(wanted))
 
 
+def examine(api: Api, files: list[Path]) -> tuple[Judge, int]:
+    """Compare all objects of blueprints with what the server has. Raises ApiError, BlueprintError and OSError."""
+    blueprints = [list(entries(path.read_text("utf-8"), path.name)) for path in files]
+    wanted = [entry for blueprint in blueprints for entry in blueprint]
+    sought = {
+        tag.value[0]
+        for entry in wanted
+        for value in (*entry.identifiers.values(), *entry.attrs.values())
+        for tag in (value if isinstance(value, list) else [value])
+        if isinstance(tag, Tag) and tag.name == "Find"
+    }
+    models = sorted(model for model in {entry.model for entry in wanted} | sought if ENDPOINTS[model])
+    rows = {model: api.all(ENDPOINTS[model], **QUERIES.get(model, {})) for model in models}
+    judge = Judge(rows, lambda path: Path(path).read_text("utf-8"))
+    for blueprint in blueprints:
+        judge.look(blueprint)
+    for entry in wanted:
+        if entry.model == "authentik_rbac.role" and entry.found:
+            lacks, exceeds = rights_missing(api, entry.found["pk"], entry.attrs["permissions"])
+            judge.different += [f"{entry.title}: may not {name}, and should" for name in lacks]
+            judge.different += [f"{entry.title}: may {name}, and should not" for name in exceeds]
+    return judge, len(wanted)
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -70,29 +94,7 @@ def main() -> None:
     )
     api = Api(module.params["url"], module.params["token"])
     try:
-        blueprints = [
-            list(entries(Path(path).read_text("utf-8"), Path(path).name)) for path in module.params["files"]
-        ]
-        wanted = [entry for blueprint in blueprints for entry in blueprint]
-        found_by_tag = {
-            tag.value[0]
-            for entry in wanted
-            for value in (*entry.identifiers.values(), *entry.attrs.values())
-            for tag in (value if isinstance(value, list) else [value])
-            if isinstance(tag, Tag) and tag.name == "Find"
-        }
-        models = sorted({entry.model for entry in wanted} | found_by_tag)
-        judge = Judge(
-            {model: api.all(ENDPOINTS[model], **QUERIES.get(model, {})) for model in models if ENDPOINTS[model]},
-            lambda path: Path(path).read_text("utf-8"),
-        )
-        for blueprint in blueprints:
-            judge.look(blueprint)
-        for entry in wanted:
-            if entry.model == "authentik_rbac.role" and entry.found:
-                lacks, exceeds = rights_missing(api, entry.found["pk"], entry.attrs["permissions"])
-                judge.different += [f"{entry.title}: may not {name}, and should" for name in lacks]
-                judge.different += [f"{entry.title}: may {name}, and should not" for name in exceeds]
+        judge, objects = examine(api, [Path(path) for path in module.params["files"]])
     except OSError as error:
         module.fail_json(msg=f"{error.filename}: {error.strerror}")
     except (ApiError, BlueprintError) as error:
@@ -106,7 +108,7 @@ def main() -> None:
             missing=judge.missing,
             different=judge.different,
         )
-    module.exit_json(changed=False, objects=len(wanted))
+    module.exit_json(changed=False, objects=objects)
 
 
 if __name__ == "__main__":
