@@ -174,7 +174,7 @@ def base_url(request: Request) -> str:
 
 def _json(body: object, status: int, headers: dict[str, str], method: str) -> Response:
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    if re.search(r"\d{19}", text):
+    if method in _READING and re.search(r"\d{19}|e\+\d\d", text):
         _check_integers(body)
     content = b"" if method == "HEAD" else text.encode()
     return Response(content, status, headers, "application/json")
@@ -192,5 +192,5 @@ def _check_integers(value: object) -> None:
     elif isinstance(value, list):
         for item in value:
             _check_integers(item)
-    elif isinstance(value, int) and not _INTEGERS[0] <= value <= _INTEGERS[1]:
+    elif isinstance(value, int | float) and value == value // 1 and not _INTEGERS[0] <= value <= _INTEGERS[1]:
         raise OverflowError(value)

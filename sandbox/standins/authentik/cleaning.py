@@ -8,6 +8,16 @@ from .models.core import GROUP, ROLE
 from .models.fields import Field, Invalid, Many
 from .store import Key, Row, Tx, column
 
+# Models whose message does not name the field, and what messages call fields and families of models.
+_SHORT = {"authentik_core.user", "authentik_brands.brand"}
+_LABELS = {"client_id": "Client ID"}
+_FAMILIES = {
+    "authentik_core.provider": "provider",
+    "authentik_core.source": "source",
+    "authentik_core.propertymapping": "Property Mapping",
+    "authentik_policies.policy": "Policy",
+    "authentik_flows.stage": "stage",
+}
 # Links that other models keep, which people are nevertheless given by.
 _USER_LINKS = {"groups": (GROUP, Many(to=GROUP)), "roles": (ROLE, Many(to=ROLE))}
 
@@ -35,16 +45,17 @@ def clean(
         name: kind for name, kind in model.fields.items() if not kind.read_only and not kind.hidden
     }
     for name, kind in {**open_fields, **(also or {})}.items():
-        if name not in data:
+        given = kind.api_name or name
+        if given not in data:
             if kind.required and not partial:
-                errors[name] = ["This field is required."]
+                errors[given] = ["This field is required."]
             continue
         try:
-            cleaned[name] = kind.clean(data[name], tx)
+            cleaned[name] = kind.clean(data[given], tx)
             if kind.unique and cleaned[name] is not None:
                 _check_unique(tx, model, name, cleaned[name], instance)
         except Invalid as error:
-            errors[name] = error.detail
+            errors[given] = error.detail
     if errors:
         raise Invalid(errors)
     _check_together(tx, model, {**(instance or {}), **cleaned}, instance)
@@ -62,12 +73,15 @@ def _others(tx: Tx, model: Model, values: Mapping[str, Any], instance: Row | Non
 
 def _check_unique(tx: Tx, model: Model, name: str, value: Any, instance: Row | None) -> None:
     if _others(tx, model, {name: value}, instance):
-        label = name.replace("_", " ")
-        if model.name == "authentik_core.user":
+        if model.name in _SHORT:
             raise Invalid(["This field must be unique."])
-        if name == "provider":
-            raise Invalid(["Application with this provider already exists."])
-        raise Invalid([f"{model.title} with this {label} already exists."])
+        label = _LABELS.get(name, name.replace("_", " "))
+        shared = name in ("name", "slug") and model.base is not None
+        raise Invalid(
+            [
+                f"{_FAMILIES.get(model.family, model.title) if shared else model.title} with this {label} already exists."
+            ]
+        )
 
 
 def _check_together(tx: Tx, model: Model, values: Mapping[str, Any], instance: Row | None) -> None:

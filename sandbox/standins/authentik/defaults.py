@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import accounts, keypairs, passwords
+from . import accounts, keypairs, outposts, passwords
 from .models.connections import OUTPOST, SCOPE
 from .models.core import BRAND, FLOW, GROUP, KEYPAIR, ROLE, TOKEN, USER
 from .models.flows import STAGE_BINDING
@@ -169,6 +169,13 @@ _SCOPES = [
         "return {}",
     ),
     (
+        "goauthentik.io/providers/oauth2/scope-entitlements",
+        "authentik default OAuth Mapping: Application Entitlements",
+        "entitlements",
+        "Application entitlements",
+        'return {"entitlements": [], "roles": []}',
+    ),
+    (
         "goauthentik.io/providers/oauth2/scope-authentik_api",
         "authentik default OAuth Mapping: authentik API access",
         "goauthentik.io/api",
@@ -202,6 +209,8 @@ def prepare(store: Store, settings: Settings) -> None:
 
 
 def _people(tx: Tx, settings: Settings) -> None:
+    # Upstream's first two accounts are of its own, and no list shows them.
+    tx.connection.execute("INSERT INTO sequences (family, last) VALUES (?, 2)", (USER,))
     read_only = tx.insert(ROLE, {"name": "authentik Read-only"})
     administrator = tx.insert(
         USER,
@@ -215,28 +224,36 @@ def _people(tx: Tx, settings: Settings) -> None:
     if settings.bootstrap_password and not settings.bootstrap_password_hash:
         accounts.set_password(tx, administrator["pk"], settings.bootstrap_password)
     tx.insert(GROUP, {"name": "authentik Admins", "is_superuser": True, "users": [administrator["pk"]]})
-    tx.insert(GROUP, {"name": "authentik Read-only", "roles": [read_only["pk"]]})
+    tx.insert(
+        GROUP,
+        {
+            "name": "authentik Read-only",
+            "attributes": {"notes": "Members may read everything.\n"},
+            "roles": [read_only["pk"]],
+        },
+    )
     if settings.bootstrap_token:
         tx.insert(
             TOKEN,
             {
                 "identifier": "authentik-bootstrap-token",
-                "managed": "goauthentik.io/bootstrap/akadmin",
                 "user": administrator["pk"],
+                "expires": accounts.default_expiry(tx),
                 "expiring": False,
                 "key": settings.bootstrap_token,
             },
         )
-    tx.insert(
+    embedded = tx.insert(
         OUTPOST,
         {
             "name": "authentik Embedded Outpost",
             "type": "proxy",
             "providers": [],
-            "config": {},
+            "config": outposts.DEFAULT_CONFIG,
             "managed": "goauthentik.io/outposts/embedded",
         },
     )
+    outposts.settle(tx, embedded)
 
 
 def _flows(tx: Tx) -> None:

@@ -107,12 +107,18 @@ class Call:
         if media_type != "application/json":
             refuse(415, f'Unsupported media type "{self.headers.get("content-type", "")}" in request.')
         try:
-            found: object = json.loads(self.raw, parse_constant=_no_constant)
+            found: object = json.loads(self.raw, parse_constant=_no_constant, parse_int=_number)
             # A half of a surrogate pair is no text.
             json.dumps(found, ensure_ascii=False).encode()
         except (ValueError, RecursionError) as error:
             refuse(400, f"JSON parse error - {error}")
         return found
+
+
+def _number(text: str) -> int | float:
+    """Return a number; beyond 64 bits it loses its last digits."""
+    value = int(text)
+    return value if -(2**63) <= value < 2**64 else float(value)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -17,6 +17,7 @@ from .store import Row, Store, Tx
 
 _SECONDS = 20.0
 _MATCHER = "authentik_policies_event_matcher.eventmatcherpolicy"
+_FIELDS = {"model": "matched_model"}
 SEND = "authentik.events.tasks.notification_transport"
 
 
@@ -68,7 +69,7 @@ def _event_matches(policy: Row, event: Row) -> bool:
     }
     if policy.get("query"):
         raise ExpressionError("queries of event matcher policies are not carried out here")
-    wanted = {name: policy[name] for name in tests if policy[name]}
+    wanted = {name: policy[_FIELDS.get(name, name)] for name in tests if policy[_FIELDS.get(name, name)]}
     for name, value in wanted.items():
         found = str(tests[name] or "")
         if not (found.startswith(value) if name == "app" else found == value):

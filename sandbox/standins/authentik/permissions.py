@@ -30,6 +30,10 @@ SPECIAL = {
         "assign_role_permissions": "Can assign permissions to users",
         "unassign_role_permissions": "Can unassign permissions from users",
     },
+    "authentik_rbac.initialpermissions": {
+        f"{verb}_initialpermissions": f"Can {verb} Initial Permissions"
+        for verb in ("view", "add", "change", "delete")
+    },
     "authentik_flows.flow": {
         "export_flow": "Can export a Flow",
         "inspect_flow": "Can inspect a Flow's execution",

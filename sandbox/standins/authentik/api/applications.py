@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import cleaning, events
-from ..http import Answer, Call, Route, denied, invalid, refuse, route
+from ..http import Answer, ApiError, Call, Route, denied, invalid, refuse, route
 from ..login import policies
 from ..models.connections import LDAP, MAPPING, OAUTH2, OUTPOST, SCOPE
 from ..models.core import APPLICATION, FLOW, PROVIDER, USER
@@ -85,7 +85,7 @@ LDAP_VIEWS = Views(
 ALL_PROVIDERS = Views(
     model=by_name(PROVIDER),
     path="providers/all",
-    represent=represent_providers,
+    represent=lambda call, rows: list(summarise_providers(call, [row["pk"] for row in rows]).values()),
     methods=("list", "retrieve", "destroy", "used_by"),
     filters={"application__isnull": lambda call, given: _without_application(call, given)},
 )
@@ -127,6 +127,7 @@ def represent(call: Call, rows: list[Row]) -> list[dict[str, Any]]:
     providers = summarise_providers(call, [pk for pk in keys if pk is not None])
     for item in items:
         item |= {
+            "pbm_uuid": item["pk"],
             "provider_obj": providers.get(item["provider"]),
             "backchannel_providers_obj": [providers[pk] for pk in item["backchannel_providers"]],
             "launch_url": _launch_url(call, item),
@@ -144,7 +145,8 @@ def _launch_url(call: Call, item: Mapping[str, Any]) -> str | None:
     if provider is None or not provider.get("redirect_uris"):
         return None
     first = provider["redirect_uris"][0]
-    return re.match(r"https?://[^/]+/?", first["url"])[0] if first["matching_mode"] == "strict" else None  # type: ignore[index]
+    match = re.match(r"https?://[^/]+", first["url"])
+    return match[0] if match and first["matching_mode"] == "strict" else None
 
 
 def asker(call: Call, user: Row | None = None) -> policies.Asker:
@@ -160,9 +162,7 @@ def asker(call: Call, user: Row | None = None) -> policies.Asker:
 
 def may_use(call: Call, application: Row, user: Row | None = None) -> policies.Result:
     """Return whether somebody may use an application."""
-    return policies.check(
-        call.tx, application["pbm_uuid"], application["policy_engine_mode"], asker(call, user)
-    )
+    return policies.check(call.tx, application["pk"], application["policy_engine_mode"], asker(call, user))
 
 
 def _usable(call: Call, given: list[str]) -> tuple[str, list[Any]] | None:
@@ -212,9 +212,6 @@ _CREATABLE = (OAUTH2, LDAP)
 
 def transactional(call: Call) -> Answer:
     """Make an application with its provider and bindings, all or nothing."""
-    for name in ("authentik_core.add_application", "authentik_core.add_provider"):
-        if not call.rights.has(name):
-            denied()
     wanted = ("app", "provider_model", "provider")
     missing = {name: ["This field is required."] for name in wanted if name not in call.data}
     if missing:
@@ -222,15 +219,18 @@ def transactional(call: Call) -> Answer:
     model = call.data["provider_model"]
     if model not in _CREATABLE:
         invalid({"provider_model": [f'"{model}" is not a valid choice.']})
-    provider = _part(
-        call, "provider", model, {"name": call.data["provider"]["name"], **call.data["provider"]}
-    )
-    made = call.tx.insert(model, provider)
+    for part, name in (("provider", model), ("app", APPLICATION)):
+        if not call.rights.has(by_name(name).permission("add")):
+            raise ApiError(403, {part: f"User lacks permission to create {name}"})
+    # A provider without a name is an unhandled error of the server.
+    provider = {"name": call.data["provider"]["name"], **call.data["provider"]}
+    _part(call, "app", APPLICATION, call.data["app"])
+    made = call.tx.insert(model, _part(call, "provider", model, provider))
     application = call.tx.insert(
-        APPLICATION, _part(call, "app", APPLICATION, {**call.data["app"], "provider": made["pk"]})
+        APPLICATION, {**_part(call, "app", APPLICATION, call.data["app"]), "provider": made["pk"]}
     )
     for binding in call.data.get("policy_bindings", []):
-        values = {**binding, "target": application["pbm_uuid"]}
+        values = {**binding, "target": application["pk"]}
         bound = _part(call, "policy_bindings", BINDING, values)
         call.tx.insert(BINDING, bindings.validate(call, None, bound))
     for row in (made, application):

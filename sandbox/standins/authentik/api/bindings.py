@@ -234,7 +234,7 @@ BINDINGS = Views(
     path="policies/bindings",
     represent=represent_bindings,
     validate=validate,
-    filter_fields=("policy", "target", "enabled", "order", "timeout"),
+    filter_fields=("policy", "group", "user", "target", "enabled", "order", "timeout"),
     filters={"target_in": _target_in},
 )
 
@@ -262,7 +262,7 @@ def _kinds() -> list[Views]:
 def validate_matcher(call: Call, instance: Row | None, cleaned: dict[str, Any]) -> dict[str, Any]:
     """Fail for an event matcher that looks for nothing: upstream's check of that is itself an error."""
     together = {**(instance or {}), **cleaned}
-    if not any(together.get(name) for name in ("action", "client_ip", "app", "model", "query")):
+    if not any(together.get(name) for name in ("action", "client_ip", "app", "matched_model", "query")):
         raise RuntimeError("an event matcher policy that looks for nothing")
     return cleaned
 

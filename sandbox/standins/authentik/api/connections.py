@@ -192,7 +192,6 @@ CONNECTIONS = Views(
 
 def represent_keypairs(call: Call, rows: list[Row]) -> list[dict[str, Any]]:
     """Return key pairs as the API shows them, without keys."""
-    with_details = call.flag("include_details", True)
     shown = []
     for row in rows:
         base = f"/api/v3/crypto/certificatekeypairs/{row['pk']}"
@@ -201,7 +200,7 @@ def represent_keypairs(call: Call, rows: list[Row]) -> list[dict[str, Any]]:
             {
                 "pk": row["pk"],
                 "name": row["name"],
-                **{name: value if with_details else None for name, value in details.items()},
+                **details,
                 "private_key_available": bool(row["key_data"]),
                 "certificate_download_url": f"{base}/view_certificate/?download",
                 "private_key_download_url": f"{base}/view_private_key/?download",

@@ -26,12 +26,12 @@ _MODES = {
 
 def validate_blueprint(call: Call, instance: Row | None, cleaned: dict[str, Any]) -> dict[str, Any]:
     """Check that a blueprint has content that could be applied now, or a file."""
-    together = {**(instance or {}), **cleaned}
     path, content = cleaned.get("path", ""), cleaned.get("content", "")
     if path and not path.startswith("oci://") and path not in files.available(call.settings.blueprints):
         invalid({"path": ["Blueprint file does not exist"]})
     if content:
-        problems = importer.problems(call.tx, content, together.get("context") or {})
+        # As upstream does: the context of the instance is not there at this check, only when it is applied.
+        problems = importer.problems(call.tx, content, {})
         if problems:
             invalid({"content": ["Failed to validate blueprint", *(f"- {text}" for text in problems)]})
     if not cleaned.get("path") and not cleaned.get("content"):

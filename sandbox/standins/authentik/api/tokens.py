@@ -30,7 +30,7 @@ def validate(call: Call, instance: Row | None, cleaned: dict[str, Any]) -> dict[
     if intent not in ("api", "app_password"):
         invalid({"intent": [f"Invalid intent {intent}"]})
     if instance is not None and cleaned.get("user", instance["user"]) != instance["user"]:
-        invalid({"user": ["User can't be changed"]})
+        invalid({"user": ["User cannot be changed"]})
     if instance is None:
         if not call.rights.superuser:
             cleaned |= {
@@ -39,7 +39,7 @@ def validate(call: Call, instance: Row | None, cleaned: dict[str, Any]) -> dict[
             }
         cleaned["user"] = cleaned.get("user") or call.caller["pk"]
         cleaned["key"] = new_key(_key_length(call))
-        if intent == "api" or cleaned.get("expires") is None:
+        if intent == "api":
             cleaned["expires"] = accounts.default_expiry(call.tx)
     elif intent == "api":
         cleaned.pop("expires", None)

@@ -236,8 +236,10 @@ def recovery(call: Call) -> Answer:
         if brand and brand["flow_recovery"]
         else None
     )
-    if flow is None or flow["designation"] != "recovery":
+    if flow is None:
         invalid({"non_field_errors": "No recovery flow set."})
+    if flow["designation"] != "recovery":
+        invalid({"non_field_errors": "Recovery flow not applicable to user"})
     token = call.tx.insert(
         TOKEN,
         {

@@ -99,7 +99,7 @@ class Views:
             key = key_of(self.model, key)
         found = call.tx.rows(self.model.name, f"{where} AND {column(name)} = ?", [*values, key])
         if not found:
-            refuse(404, f"No {self.model.title} matches the given query.")
+            refuse(404, f"No {self.model.title.replace(' ', '')} matches the given query.")
         if permission and not self._may(call, permission, found[0]):
             denied()
         return found[0]
@@ -346,7 +346,7 @@ def basic(spec: Model, row: Row, links: Mapping[str, Mapping[Any, list[Any]]]) -
     for name, kind in spec.fields.items():
         if kind.hidden or kind.write_only:
             continue
-        shown[name] = links[name].get(row["pk"], []) if isinstance(kind, Many) else row[name]
+        shown[kind.api_name or name] = links[name].get(row["pk"], []) if isinstance(kind, Many) else row[name]
     if spec.base is not None:
         shown |= {
             "component": spec.component,

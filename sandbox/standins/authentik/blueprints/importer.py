@@ -221,13 +221,19 @@ def _errors(detail: object) -> object:
     """Return errors by field as the server's log shows them."""
     if not isinstance(detail, dict):
         return detail
-    codes = {"This field is required.": "required"}
     return {
-        name: [_Detail(text, codes.get(text, "invalid")) for text in texts]
-        if isinstance(texts, list)
-        else texts
+        name: [_Detail(text, _code(text)) for text in texts] if isinstance(texts, list) else texts
         for name, texts in detail.items()
     }
+
+
+def _code(text: str) -> str:
+    """Return the word that Django's framework has for an error."""
+    if text == "This field is required.":
+        return "required"
+    if text == "This field may not be null.":
+        return "null"
+    return "does_not_exist" if text.endswith("object does not exist.") else "invalid"
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """Expressions of policies and property mappings: the part of Python that is safe to carry out.
 
 Authentik runs such expressions as Python with everything that Python can do. This module reads them with
-`ast` and walks the tree itself: assignments, `if`, `for`, `return`, literals, comprehensions, f-strings
-without format specifications, comparisons, `+ - * / // %` on numbers and `+` on what can be joined, the
-functions and methods named below, and attributes of `Record`s. Everything else (imports, `def`, `lambda`,
-`while`, `try`, names or attributes that start with an underscore, formatting with `%` or `.format`) is
-refused with `ExpressionError`, never passed by.
+`ast` and walks the tree itself: assignments, `if`, `for`, `return`, `def` with plain arguments, literals,
+comprehensions, f-strings without format specifications, comparisons, `+ - * / // %` on numbers and `+` on
+what can be joined, the functions and methods named below, and attributes of `Record`s. Everything else
+(imports, `lambda`, `while`, `try`, names or attributes that start with an underscore, formatting with `%` or
+`.format`) is refused with `ExpressionError`, never passed by.
 """
 
 import ast
@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 MAXIMUM_STEPS = 50_000
+# Of a text, a list or a number; few steps could make very large ones.
+MAXIMUM_LENGTH = 10_000
+MAXIMUM_NUMBER = 2**64
 Value = Any
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -91,22 +94,8 @@ _METHODS: dict[type, frozenset[str]] = {
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
-        all,
-        any,
-        bool,
-        dict,
-        enumerate,
-        int,
-        len,
-        list,
-        max,
-        min,
-        set,
-        sorted,
-        str,
-        sum,
-        tuple,
-        zip,
+        *(all, any, bool, dict, enumerate, float, int, isinstance, iter, len, list, max, min, next),
+        *(reversed, set, sorted, str, sum, tuple, zip),
     )
 }
 
@@ -128,6 +117,9 @@ class Record:
 
     def __repr__(self) -> str:
         return f"<{self._kind}>"
+
+
+_FAILURES = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, StopIteration)
 
 
 class _Returned(Exception):
@@ -159,9 +151,9 @@ def evaluate(expression: str, names: Mapping[str, Any]) -> Value:
 
 
 class _Walk:
-    def __init__(self, names: dict[str, Any]) -> None:
+    def __init__(self, names: dict[str, Any], steps: int = 0) -> None:
         self.names = names
-        self.steps = 0
+        self.steps = steps
 
     def run(self, module: ast.Module) -> Value:
         try:
@@ -207,8 +199,29 @@ class _Walk:
                     self.body(node.body)
             case ast.Pass():
                 pass
+            case ast.FunctionDef(decorator_list=[]):
+                self.assign(ast.Name(node.name, lineno=node.lineno), self.function(node))
             case _:
                 raise self.refuse(node, f"{_word(node)} is not carried out here")
+
+    def function(self, node: ast.FunctionDef) -> Callable[..., Value]:
+        """What `def` makes: a function that sees the names around it, and changes none of them."""
+        given = node.args
+        if given.vararg or given.kwarg or given.kwonlyargs or given.posonlyargs or given.defaults:
+            raise self.refuse(node, "arguments other than plain ones are not carried out here")
+        wanted = [argument.arg for argument in given.args]
+
+        def call(*values: Value) -> Value:
+            if len(values) != len(wanted):
+                raise TypeError(f"{node.name}() takes {len(wanted)} arguments")
+            self.step(node)
+            inner = _Walk({**self.names, **dict(zip(wanted, values, strict=True))}, self.steps)
+            try:
+                return inner.run(ast.Module(body=node.body, type_ignores=[]))
+            finally:
+                self.steps = inner.steps
+
+        return call
 
     def assign(self, target: ast.expr, value: Value) -> None:
         match target:
@@ -379,11 +392,21 @@ class _Walk:
 
     def guard(self, node: ast.AST, function: Callable[..., Any], *values: Value, **named: Value) -> Value:
         try:
-            return function(*values, **named)
+            result = function(*values, **named)
+            _check_size(result)
+            _check_size(getattr(function, "__self__", None))
         except ExpressionError:
             raise
-        except (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError) as problem:
+        except _FAILURES as problem:
             raise self.refuse(node, f"{type(problem).__name__}: {problem}") from problem
+        return result
+
+
+def _check_size(value: object) -> None:
+    if isinstance(value, str | list | dict | set | tuple) and len(value) > MAXIMUM_LENGTH:
+        raise ValueError(f"a value of more than {MAXIMUM_LENGTH} parts")
+    if isinstance(value, int) and abs(value) > MAXIMUM_NUMBER:
+        raise ValueError("a number that is too large")
 
 
 def _word(node: ast.AST) -> str:

@@ -10,7 +10,7 @@ filter(name=…) exists() first() count()`.
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .expressions import Record
@@ -31,16 +31,23 @@ def group_record(group: Row) -> Record:
     )
 
 
-def query_set(rows: Iterable[Record]) -> Record:
+class Query(Record):
     """A list of records with the methods of a query that make sense here."""
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self.read("all")())
+
+
+def query_set(rows: Iterable[Record]) -> Query:
+    """A query that finds these."""
     found = list(rows)
 
-    def keep(**wanted: Value) -> Record:
+    def keep(**wanted: Value) -> Query:
         return query_set(
             row for row in found if all(_has(row, name, value) for name, value in wanted.items())
         )
 
-    return Record(
+    return Query(
         "query",
         all=lambda: list(found),
         filter=keep,

@@ -16,6 +16,8 @@ from .executor import DENIED, REDIRECT_COMPONENT, Executor, flow_info, flow_of_s
 from .outcomes import Denied, Done, End, Leave, answer_of
 from .sessions import Session
 
+CAN_OVERRIDE_IP = "goauthentik.io/user/can-override-ip"
+
 
 @dataclass(frozen=True)
 class FlowApi:
@@ -62,12 +64,14 @@ def _missing() -> Response:
 def _delegated(tx: Tx, call: Call) -> Call:
     """The call with the flow's own query, and with the address of the person for whom an outpost asks.
 
-    Only the token of an outpost's service account may say another address.
+    Only the token of an outpost's account, or of one with upstream's attribute for it, may say an address.
     """
     inner = {name: values[-1] for name, values in parse_qs(call.query.get("query", "")).items()}
     call = replace(call, query=inner)
     token = accounts.token_of_key(tx, call.headers.get("x-authentik-outpost-token", "-"), "api")
     user = tx.get(USER, token["user"]) if token else None
-    if user is None or tx.find(OUTPOST, service_account=user["pk"]) is None:
+    if user is None:
+        return call
+    if not user["attributes"].get(CAN_OVERRIDE_IP) and tx.find(OUTPOST, service_account=user["pk"]) is None:
         return call
     return replace(call, client_ip=call.headers.get("x-authentik-remote-ip", call.client_ip))

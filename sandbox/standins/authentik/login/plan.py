@@ -11,6 +11,7 @@ from ..settings import Settings
 from ..store import Row, Tx
 from . import policies
 from .call import Call
+from .expressions import Record
 from .policies import Asker
 from .sessions import Session
 
@@ -143,7 +144,9 @@ def next_stage(run: Run) -> Row | None:
         if binding is None:
             run.plan.steps.pop(0)
             continue
-        if binding["re_evaluate_policies"] and not _applies(run.tx, binding, run.asker(flow_plan=None)):
+        if binding["re_evaluate_policies"] and not _applies(
+            run.tx, binding, run.asker(flow_plan=Record("flow plan", context=run.plan.context))
+        ):
             run.plan.steps.pop(0)
             continue
         return run.tx.require(STAGE, step.stage)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import accounts
-from ..models.core import GROUP
+from ..models.core import GROUP, USER
 from ..models.flows import BINDING, POLICY
 from ..store import Row, Tx
 from . import expressionscope
@@ -97,10 +97,13 @@ def names(
     tx: Tx, asker: Asker, messages: list[str], extra: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """The names that an expression may use for an asker."""
-    user = asker.user
+    user, context = asker.user, dict(asker.context)
+    pending = tx.get(USER, context["pending_user"]) if context.get("pending_user") else None
+    if pending is not None:
+        context["pending_user"] = user_record(tx, pending, asker.secret_key)
     return expressionscope.names(
         user=None if user is None else user_record(tx, user, asker.secret_key),
-        context=asker.context,
+        context=context,
         client_ip=asker.client_ip,
         path=asker.path,
         method=asker.method,

@@ -74,7 +74,7 @@ def _provider(name: str, title: str, component: str, **fields: Field) -> Model:
 
 def _no_spaces(value: str) -> None:
     if " " in value:
-        raise Invalid(["Scope names cannot contain spaces."])
+        raise Invalid(["Value must not contain spaces."])
 
 
 register(
@@ -98,7 +98,7 @@ register(
         SCOPE,
         "Scope Mapping",
         "ak-property-mapping-provider-scope-form",
-        scope_name=Text(),
+        scope_name=Text(validators=(_no_spaces,)),
         description=Text(default="", blank=True),
     ),
     _mapping(

@@ -5,7 +5,7 @@ import uuid
 from typing import Any
 
 from .. import clock
-from .fields import Bool, Choice, Int, Invalid, Json, Many, Ref, Text, Time, Uuid, email, slug, url
+from .fields import Bool, Choice, Int, Invalid, Json, Many, Ref, Text, Time, Uuid, duration, email, slug, url
 from .registry import Model, register
 
 USER, GROUP, ROLE = "authentik_core.user", "authentik_core.group", "authentik_rbac.role"
@@ -62,7 +62,7 @@ register(
         integer_key=True,
         display="username",
         search=("username", "name", "email", "uuid", "attributes"),
-        ordering=("date_joined",),
+        ordering=("username",),
         fields={
             "username": Text(max_length=150, unique=True),
             "name": Text(blank=True),
@@ -187,7 +187,6 @@ register(
         lookup="slug",
         search=("name", "slug", "meta_launch_url", "meta_description", "meta_publisher", "group"),
         fields={
-            "pbm_uuid": Uuid(default=new_uuid, read_only=True, unique=True),
             "name": Text(),
             "slug": Text(unique=True, validators=(slug,)),
             "provider": Ref(default=None, null=True, to=PROVIDER, on_delete="set_null", unique=True),
@@ -241,14 +240,14 @@ register(
             "default_user_change_name": Bool(default=True),
             "default_user_change_email": Bool(default=False),
             "default_user_change_username": Bool(default=False),
-            "event_retention": Text(default="days=365"),
+            "event_retention": Text(default="days=365", validators=(duration,)),
             "reputation_lower_limit": Int(default=-5),
             "reputation_upper_limit": Int(default=5),
             "footer_links": Json(default=[], mapping=False),
             "gdpr_compliance": Bool(default=True),
             "impersonation": Bool(default=True),
             "impersonation_require_reason": Bool(default=True),
-            "default_token_duration": Text(default="minutes=30"),
+            "default_token_duration": Text(default="minutes=30", validators=(duration,)),
             "default_token_length": Int(default=60, minimum=1),
             "pagination_default_page_size": Int(default=20, minimum=1),
             "pagination_max_page_size": Int(default=100, minimum=1),

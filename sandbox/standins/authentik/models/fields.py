@@ -45,6 +45,8 @@ class Field:
     hidden: bool = False
     """Kept, but no part of the API."""
     unique: bool = False
+    api_name: str = ""
+    """Its name in the API, where that cannot be its own."""
 
     TYPE: ClassVar[str] = "field"
 
@@ -216,6 +218,8 @@ def check_key(target: str, value: object, lookup: Lookup) -> int | str:
     """
     from .registry import by_name
 
+    if value is None:
+        raise Invalid(['Invalid pk "None" - object does not exist.'])
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise Invalid([f"Incorrect type. Expected pk value, received {type(value).__name__}."])
     key: int | str
@@ -282,17 +286,23 @@ class ListOf(Field):
 
     def check(self, value: object, lookup: Lookup) -> list[object]:
         """Take lists whose items the kind takes."""
+        nested = isinstance(self.item, Nested)
         if not isinstance(value, list | tuple):
-            raise Invalid([f'Expected a list of items but got type "{type(value).__name__}".'])
+            message = [f'Expected a list of items but got type "{type(value).__name__}".']
+            raise Invalid({"non_field_errors": message} if nested else message)
         cleaned: list[object] = []
-        errors: dict[str, object] = {}
+        errors: dict[int, object] = {}
         for index, item in enumerate(value):
             try:
                 cleaned.append(self.item.clean(item, lookup))
             except Invalid as error:
-                errors[str(index)] = error.detail
+                errors[index] = error.detail
         if errors:
-            raise Invalid(errors)
+            raise Invalid(
+                [errors.get(index, {}) for index in range(len(value))]
+                if nested
+                else {str(index): detail for index, detail in errors.items()}
+            )
         return cleaned
 
 
@@ -358,4 +368,4 @@ def expression(value: str) -> None:
     try:
         compile(f"def handler():\n{body}\n", "<expression>", "exec")
     except SyntaxError as error:
-        raise Invalid([str(error)]) from None
+        raise Invalid([f"Expression Syntax Error: {error}"]) from None

@@ -29,7 +29,7 @@ PROMPT = "authentik_stages_prompt.prompt"
 TARGETS = {
     FLOW: "policybindingmodel_ptr_id",
     STAGE_BINDING: "policybindingmodel_ptr_id",
-    "authentik_core.application": "pbm_uuid",
+    "authentik_core.application": "pk",
     SOURCE: "pk",
     "authentik_events.notificationrule": "pk",
 }
@@ -160,7 +160,7 @@ register(
             "policy": Ref(default=None, null=True, to=POLICY),
             "group": Ref(default=None, null=True, to=GROUP),
             "user": Ref(default=None, null=True, to=USER),
-            "target": Uuid(),
+            "target": Text(),
             "negate": Bool(default=False),
             "enabled": Bool(default=True),
             "order": Int(),
@@ -354,7 +354,7 @@ register(
         action=Text(default=None, null=True),
         client_ip=Text(default=None, null=True),
         app=Text(default=None, null=True),
-        model=Text(default=None, null=True),
+        matched_model=Text(default=None, null=True, api_name="model"),
         query=Text(default=None, null=True),
     ),
     _policy(

@@ -71,7 +71,7 @@ register(
             "enabled": Bool(default=True),
             "managed_models": ListOf(default=[], item=Text(), read_only=True),
             "metadata": Json(default={}, read_only=True),
-            "content": Text(default="", blank=True, trim=False),
+            "content": Text(default="", blank=True),
         },
     ),
     Model(

@@ -1,5 +1,6 @@
 """Forms: fields that somebody fills in, kept for the stages after them."""
 
+import html
 import logging
 from typing import Any
 
@@ -48,7 +49,9 @@ def _value(run: Run, prompt: Row, name: str) -> str:
     try:
         asker = run.asker(prompt_context=entered)
         names = policies.names(run.tx, asker, [], {"prompt_context": entered})
-        return str(evaluate(str(prompt[name]), names))
+        value = str(evaluate(str(prompt[name]), names))
+        # Static text is HTML that an administrator wrote; what an expression puts into it is not.
+        return html.escape(value) if prompt["type"] in SHOWN_ONLY else value
     except ExpressionError as problem:
         # As upstream: the text itself is shown then.
         LOG.warning("field %s: %s", prompt["field_key"], problem)
@@ -58,37 +61,50 @@ def _value(run: Run, prompt: Row, name: str) -> str:
 def take(run: Run, stage: Row, answer: Answer) -> Outcome:
     """Check the form and keep its values.
 
-    As upstream, a box that is not ticked is a value like another: that terms must be accepted is for a
-    validation policy to demand.
+    As upstream: a box that is not ticked is a value like another, so that terms must be accepted is for a
+    validation policy to demand; the policy sees this form only; a key with dots makes dicts in dicts, and
+    what is kept replaces what earlier stages or a source had under the same first key.
     """
     values: dict[str, Any] = {}
     errors: dict[str, list[dict[str, str]]] = {}
     for prompt in _fields(run, stage):
         key = str(prompt["field_key"])
+        if prompt["type"] in SHOWN_ONLY - OURS:
+            continue
         try:
             value = _taken(run, prompt, answer)
         except ValueError as problem:
             errors[key] = [{"string": str(problem), "code": "invalid"}]
             continue
-        if prompt["type"] not in SHOWN_ONLY:
+        _keep(values, key.split("."), value)
+        if prompt["type"] in OURS:
             values[key] = value
     if errors:
         return Again(errors)
-    if problem_text := _different_passwords(run, stage, values):
-        return Again({"non_field_errors": [{"string": problem_text, "code": "invalid"}]})
-    before = run.plan.context.get(PROMPT_DATA, {})
-    wanted = run.tx.links(STAGE, "validation_policies", stage["pk"])
-    asker = run.asker(prompt_data={**before, **values})
-    try:
-        result = policies.check_list(run.tx, wanted, asker)
-    except ExpressionError as problem:
-        LOG.warning("stage %s: %s", stage["name"], problem)
-        result = policies.Result(False, ("The form cannot be checked.",))
+    if text := _different_passwords(run, stage, answer):
+        return Again({"non_field_errors": [{"string": text, "code": "invalid"}]})
+    result = _validate(run, stage, values)
     if not result.passing:
         messages = result.messages or ("This form was not accepted.",)
         return Again({"non_field_errors": [{"string": text, "code": "invalid"} for text in messages]})
-    run.plan.context[PROMPT_DATA] = {**before, **values}
+    run.plan.context[PROMPT_DATA] = {**run.plan.context.get(PROMPT_DATA, {}), **values}
     return Done()
+
+
+def _keep(values: dict[str, Any], path: list[str], value: Any) -> None:  # noqa: ANN401 - what JSON can hold
+    for part in path[:-1]:
+        inner = values.setdefault(part, {})
+        values = inner if isinstance(inner, dict) else {}
+    values[path[-1]] = value
+
+
+def _validate(run: Run, stage: Row, values: dict[str, Any]) -> policies.Result:
+    wanted = run.tx.links(STAGE, "validation_policies", stage["pk"])
+    try:
+        return policies.check_list(run.tx, wanted, run.asker(prompt_data=values))
+    except ExpressionError as problem:
+        LOG.warning("stage %s: %s", stage["name"], problem)
+        return policies.Result(False, ("The form cannot be checked.",))
 
 
 def _taken(run: Run, prompt: Row, answer: Answer) -> Any:  # noqa: ANN401 - what JSON can hold
@@ -97,8 +113,6 @@ def _taken(run: Run, prompt: Row, answer: Answer) -> Any:  # noqa: ANN401 - what
         raise ValueError(f"Fields of type {kind} are not carried out here.")
     if kind in OURS:
         return _value(run, prompt, "initial_value")
-    if kind in SHOWN_ONLY:
-        return None
     if kind == "checkbox":
         return answer.flag(key)
     text = answer.text(key) if kind == "password" else answer.text(key).strip()
@@ -119,6 +133,6 @@ def _taken(run: Run, prompt: Row, answer: Answer) -> Any:  # noqa: ANN401 - what
     return text
 
 
-def _different_passwords(run: Run, stage: Row, values: dict[str, Any]) -> str:
+def _different_passwords(run: Run, stage: Row, answer: Answer) -> str:
     keys = [str(row["field_key"]) for row in _fields(run, stage) if row["type"] == "password"]
-    return "Passwords don't match." if len({values[key] for key in keys}) > 1 else ""
+    return "Passwords don't match." if len({answer.text(key) for key in keys}) > 1 else ""
