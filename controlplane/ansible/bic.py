@@ -4,6 +4,7 @@ import re
 import sys
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import urlsplit
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
@@ -14,7 +15,7 @@ _ROOT = str(Path(__file__).resolve().parents[2])
 if _ROOT not in sys.path:
     sys.path.append(_ROOT)
 
-from controlplane.model import Host, InventoryError, Platform, Zone, load_platform  # noqa: E402
+from controlplane.model import Host, InventoryError, Platform, Portal, Zone, load_platform  # noqa: E402
 from controlplane.model.platform import service_name  # noqa: E402
 from controlplane.model.types import Service  # noqa: E402
 
@@ -132,6 +133,7 @@ def platform_variables(platform: Platform) -> dict[str, Any]:
         "bic_login": _public_service(platform, "authentik"),
         "bic_federation": _public_service(platform, "federation_proxy"),
         "bic_login_database_host": (platform.identity and platform.identity.database_host) or "",
+        "bic_portal": _portal(platform.portal) if platform.portal else {},
         "bic_zones": {name: _zone(zone) for name, zone in platform.zones.items()},
     }
 
@@ -183,6 +185,17 @@ def _public_service(platform: Platform, service: Service) -> dict[str, str]:
         name = service_name(service, platform.domain)
         return {"host": host.name, "fqdn": host.fqdn, "name": name, "url": f"https://{name}"}
     return {}
+
+
+def _portal(portal: Portal) -> dict[str, Any]:
+    address = urlsplit(portal.url)
+    return {
+        "host": portal.host,
+        "url": portal.url,
+        "name": address.hostname,
+        "port": address.port or 443,
+        "redirect_url": portal.redirect_url,
+    }
 
 
 def _zone(zone: Zone) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def exporter(
     from controlplane.exporter.serve import serve
     from controlplane.systems import contributions
 
-    address, port = _listen(listen)
+    address, port = parse_listen(listen)
     cli: Context = context.obj
     platform = cli.load()
     # To the journal, which adds the time itself.
@@ -45,7 +45,8 @@ def exporter(
     serve(contributions(platform, "metrics", "collectors"), address, port, tls_cert, tls_key)
 
 
-def _listen(text: str) -> tuple[str, int]:
+def parse_listen(text: str) -> tuple[str, int]:
+    """An address and a port. Raises BadInputError."""
     address, _, port = text.rpartition(":")
     if not address or not port.isdecimal() or not 0 < int(port) < 65536:
         raise BadInputError(f"--listen {text!r} is not an address and a port, such as 10.0.0.15:9887")

@@ -19,9 +19,11 @@ from controlplane.cli import (
     history,
     inventory,
     plan,
+    portal,
     rules,
     sandbox,
     schema,
+    storage,
     worker,
 )
 from controlplane.cli.context import Context
@@ -45,10 +47,12 @@ app.add_typer(generate.app)
 app.add_typer(plan.app)
 app.add_typer(drift.app)
 app.add_typer(free_space.app)
+app.add_typer(storage.app, name="storage")
 app.add_typer(history.app)
 app.add_typer(worker.app)
 app.add_typer(health.app)
 app.add_typer(exporter.app)
+app.add_typer(portal.app)
 app.add_typer(rules.app, name="rules")
 app.add_typer(sandbox.app, name="sandbox")
 

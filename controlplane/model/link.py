@@ -27,6 +27,7 @@ from controlplane.model.platform import (
     Identity,
     Limits,
     Platform,
+    Portal,
     RemoteZone,
     RetentionRule,
     RuleBaseUse,
@@ -38,6 +39,7 @@ from controlplane.model.platform import (
 from controlplane.model.platform_file import (
     IdentityEntry,
     PlatformFile,
+    PortalEntry,
     StorageResourceEntry,
     StoreEntry,
     secret,
@@ -85,6 +87,9 @@ def link(root: Path, platform: PlatformFile, documents: Documents) -> Platform:
         state_dir=state_dir,
         limits=_limits(documents.policies),
         identity=_identity(platform, platform.identity, expand) if platform.identity else None,
+        portal=_portal(platform.portal, platform.identity, expand)
+        if platform.portal and platform.identity
+        else None,
         store=_store(platform, platform.store, expand) if platform.store else None,
         retention=_retention(documents.policies),
         rules=_rules(documents.policies, arrangement),
@@ -147,6 +152,16 @@ def _identity(platform: PlatformFile, entry: IdentityEntry, expand: Expand) -> I
     ours = any("authentik" in host.services for host in platform.hosts.values())
     database_host = entry.database_host or (platform.store.host if ours and platform.store else None)
     return Identity(entry.url, secret(entry.token, expand), ca_file, database_host)
+
+
+def _portal(entry: PortalEntry, identity: IdentityEntry, expand: Expand) -> Portal:
+    return Portal(
+        host=entry.host,
+        url=entry.url,
+        issuer=f"{identity.url}/application/o/{Portal.client_id}/",
+        client_secret=secret(entry.client_secret, expand),
+        ca_file=Path(expand(identity.ca_file)) if identity.ca_file else None,
+    )
 
 
 def _store(platform: PlatformFile, entry: StoreEntry, expand: Expand) -> StoreDatabase:

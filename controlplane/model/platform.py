@@ -135,6 +135,29 @@ class Identity:
 
 
 @dataclass(frozen=True)
+class Portal:
+    """The web pages of the platform."""
+
+    host: str
+    """Name of the host that serves them."""
+    url: str
+    """Their address, without a slash at its end."""
+    issuer: str
+    """The OpenID Connect issuer at which visitors log in."""
+    client_secret: Secret
+    ca_file: Path | None
+    """The authority that the issuer's certificate must come from; None for those that the host trusts."""
+
+    client_id = "portal"
+    """What the portal is called at the issuer."""
+
+    @property
+    def redirect_url(self) -> str:
+        """Where the browser comes back to after a login."""
+        return f"{self.url}/login/callback"
+
+
+@dataclass(frozen=True)
 class Limits:
     """How much one apply may update or delete before a person must say so."""
 
@@ -204,6 +227,8 @@ class Platform:
     limits: Limits
     identity: Identity | None = None
     """None where all teams' members are in the inventory."""
+    portal: Portal | None = None
+    """None where there are no web pages."""
     store: StoreDatabase | None = None
     """The control plane's database; None for `store.sqlite` in the state folder."""
     retention: tuple[RetentionRule, ...] = ()

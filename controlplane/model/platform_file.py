@@ -109,6 +109,17 @@ class IdentityEntry(FileModel):
     those that the control host trusts."""
 
 
+class PortalEntry(FileModel):
+    """The web pages of the platform, whose visitors log in at the server of `identity`."""
+
+    host: HostName
+    """The host that serves them, one of `hosts` with the service `controlplane`."""
+    url: Url
+    """Their address, such as https://portal.bic.example."""
+    client_secret: SecretReference
+    """Where the secret is by which the application `portal` is known to the login server."""
+
+
 class AdministratorEntry(FileModel):
     """The iRODS administrator by which the control plane enters a zone."""
 
@@ -304,6 +315,8 @@ class PlatformFile(FileModel):
     `{state_dir}/store.sqlite`."""
     identity: IdentityEntry | None = None
     """The Authentik server from which teams' members come."""
+    portal: PortalEntry | None = None
+    """The web pages; they need `identity`."""
     data_centres: Annotated[dict[Identifier, DataCentreEntry], Field(min_length=1)]
     """The data centres by identifier."""
     hosts: Annotated[dict[HostName, HostEntry], Field(min_length=1)]

@@ -27,7 +27,9 @@ def summary(platform: Platform, seconds: float) -> str:
                 title, port, path = ENDPOINTS[service]
                 lines.append(f"  {title:<14} https://{host.address}:{port}{path}")
     for name, host in platform.service_names.items():
-        lines.append(f"  {_title(name):<14} https://{name}/ (on this machine, name {host.address} so in /etc/hosts)")
+        lines.append(
+            f"  {_title(name):<14} https://{name}/ (on this machine, name {host.address} so in /etc/hosts)"
+        )
     for zone in platform.zones.values():
         provider = platform.hosts[zone.catalog_provider]
         lines.append(

@@ -27,6 +27,11 @@ def _links() -> list[dict[str, object]]:
     return found
 
 
+def _hardware_address(fleet: FleetSpec) -> str:
+    """A locally administered MAC address, another one for each network."""
+    return ":".join(f"{byte:02x}" for byte in (0x02, 0x62, *fleet.gateway.packed))
+
+
 def bridge_is_ours(fleet: FleetSpec) -> bool:
     """Tell whether the fleet's bridge exists and carries our mark.
 
@@ -87,6 +92,9 @@ def up(fleet: FleetSpec) -> None:
         _claim(fleet).touch()
         run(["ip", "link", "add", fleet.bridge, "type", "bridge", "forward_delay", "0"])
     run(["ip", "link", "set", fleet.bridge, "alias", _alias(fleet)])
+    # Without an address of its own a bridge takes the lowest one of its cables. When hosts come or go it
+    # could be another, and hosts would send to the old one until they ask again, up to a minute later.
+    run(["ip", "link", "set", fleet.bridge, "address", _hardware_address(fleet)])
     addresses = run(["ip", "-brief", "address", "show", "dev", fleet.bridge])
     if f"{fleet.gateway}/" not in addresses:
         prefix = fleet.network.prefixlen

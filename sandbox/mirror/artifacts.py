@@ -140,7 +140,9 @@ def _digest(registry: str, image: str, version: str) -> str:
     host, _, folder = registry.partition("/")
     path = f"{folder}/{image}" if folder else image
     url = f"https://{host}/v2/{path}/manifests/{version}"
-    kinds = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
+    kinds = (
+        "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
+    )
     headers = {"Accept": kinds}
     try:
         answer = httpx.head(url, headers=headers, timeout=PROBE_TIMEOUT, follow_redirects=True)

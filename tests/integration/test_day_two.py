@@ -31,17 +31,26 @@ def backups(nation: Nation) -> list[str]:
     return [manifest["backup"] for manifest in json.loads(listing.output[listing.output.index("[") :])]
 
 
+def wait_for_the_database(nation: Nation, name: str) -> None:
+    """Wait until a collection of that name is in the database: the stand-in copies its catalogue behind."""
+    query = "select coll_name from r_coll_main"
+    command = ["runuser", "-u", "postgres", "--", "psql", "-X", "-A", "-t", "-d", "ICAT", "-c", query]
+    end = time.monotonic() + 120
+    while f"/{name}" not in (found := nation.bic("sandbox", "exec", "dc1-icat", "--", *command)).output:
+        assert time.monotonic() < end, found.output
+        time.sleep(1)
+
+
 def test_zone_is_taken_back_to_its_backup_and_no_further_unless_told(nation: Nation) -> None:
     kept, lost = f"day-two-before-{time.time_ns()}", f"day-two-after-{time.time_ns()}"
     before = collections(nation, kept)
-    # The stand-in copies its catalogue to the database once a second.
-    time.sleep(3)
+    wait_for_the_database(nation, kept)
     made = play(nation, "irods-backup")
     assert made.code == 0, made.output
     name = backups(nation)[-1]
     assert f"backup {name}" in made.output
     assert lost in collections(nation, lost)
-    time.sleep(3)
+    wait_for_the_database(nation, lost)
 
     drill = play(nation, "irods-restore-drill")
     assert drill.code == 0, drill.output

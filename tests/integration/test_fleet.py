@@ -81,6 +81,15 @@ def test_power_loss_keeps_the_disk_and_ends_every_process(small: Nation) -> None
     assert _exec(small, TWO[0], "cat", "/root/kept").strip() == "kept"
 
 
+def test_the_gateway_keeps_its_hardware_address_when_hosts_go(small: Nation) -> None:
+    address = Path(f"/sys/class/net/{small.fleet.bridge}/address")
+    before = address.read_text()
+    for name in TWO:
+        assert small.bic("sandbox", "stop", name).code == 0
+        assert address.read_text() == before
+        assert small.bic("sandbox", "start", name).code == 0
+
+
 def test_ansible_reaches_a_host_right_after_a_loss_of_power(small: Nation) -> None:
     ping = (BIN / "ansible", "-i", small.inventory / "platform.yml", TWO[0], "-m", "ansible.builtin.ping")
     kept = small.fleet.folder / "ssh" / small.address(TWO[0])

@@ -19,6 +19,7 @@ def check(documents: Documents) -> Iterator[Problem]:
         yield from _hosts(platform)
         yield from _servers(platform)
         yield from _store(platform)
+        yield from _portal(platform)
         yield from _gateways(platform)
         for name, zone in platform.data.zones.items():
             yield from _federation(platform, name, zone)
@@ -48,6 +49,16 @@ def _store(platform: PlatformDocument) -> Iterator[Problem]:
     """The control plane's database is where PostgreSQL is deployed."""
     if store := platform.data.store:
         yield from _serves(platform, at(platform, "store", "host"), store.host, "postgresql")
+
+
+def _portal(platform: PlatformDocument) -> Iterator[Problem]:
+    """The portal runs where the control plane does, and its visitors need somewhere to log in."""
+    if portal := platform.data.portal:
+        yield from _serves(platform, at(platform, "portal", "host"), portal.host, "controlplane")
+        if platform.data.identity is None and platform.complete:
+            yield key(platform, "portal").problem(
+                "the portal needs a login server; describe it under 'identity'"
+            )
 
 
 def _gateways(platform: PlatformDocument) -> Iterator[Problem]:

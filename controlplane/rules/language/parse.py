@@ -29,7 +29,7 @@ _WORD = compile(
     r"|:::|\+\+|&&|\|\||[<>=!]=|=>|->|%%|.",
     ASCII,
 )
-_CLIENT_LINES = compile(r"^[ \t]*(?:INPUT|OUTPUT)\b.*$", ASCII | MULTILINE)
+_CLIENT_LINES = compile(r"^[ \t]*(?:INPUT|OUTPUT|input|output)\b.*$", ASCII | MULTILINE)
 _CLIENT_VARIABLE = compile(r"\*[A-Za-z_]\w*", ASCII)
 
 
@@ -47,7 +47,10 @@ def parse(text: str) -> ast.RuleFile:
 
 
 def parse_client_rule(text: str) -> ast.RuleFile:
-    """Read a client's rule (`.r`), whose lines INPUT and OUTPUT are for irule. Raises `RuleSyntaxError`."""
+    """Read a client's rule (`.r`), whose lines INPUT and OUTPUT, or in small letters, are for irule.
+
+    Raises `RuleSyntaxError`.
+    """
     return _parse(_CLIENT_LINES.sub(lambda match: " " * len(match[0]), text), "client")
 
 

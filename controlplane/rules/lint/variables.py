@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 
@@ -12,6 +13,8 @@ from controlplane.rules.lint.source import Body, Definition, Outputs, Source, Us
 
 UNUSED = "*_"
 """How the names of variables begin that are not used on purpose."""
+
+_NAME = re.compile(r"\*[A-Za-z_]\w*", re.ASCII)
 
 _ENDINGS = frozenset({"fail", "failmsg", "succeed", "break"})
 
@@ -30,7 +33,7 @@ def check_variables(source: Source, outputs: Outputs) -> Iterator[Finding]:
 
 
 def _body(source: Source, body: Body, found: list[Use]) -> Iterator[Finding]:
-    given = {*body.parameters, *source.given}
+    given = {*body.parameters, *source.given, *_evaluated(body)}
     known = given | {use.variable.name for use in found if use.sets and not use.again}
     read = {use.variable.name for use in found if use.reads}
     for use in _first(use for use in found if use.variable.name not in known):
@@ -42,6 +45,16 @@ def _body(source: Source, body: Body, found: list[Use]) -> Iterator[Finding]:
         if name not in read and name not in given and not name.startswith(UNUSED):
             text = f"{name} is never read: remove it, or call it {UNUSED}{name[1:]}"
             yield source.finding(use.variable, "R302", text)
+
+
+def _evaluated(body: Body) -> Iterator[str]:
+    """The variables that texts for `eval` name: what happens to them there is not looked at."""
+    for call in body.nodes():
+        if isinstance(call, ast.Call) and call.name == "eval":
+            for node in ast.walk(call):
+                for part in node.parts if isinstance(node, ast.String) else ():
+                    if isinstance(part, str):
+                        yield from _NAME.findall(part)
 
 
 def _parameters(source: Source, definition: Definition, used: set[str]) -> Iterator[Finding]:

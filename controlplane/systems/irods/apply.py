@@ -45,6 +45,8 @@ ALREADY_THERE = -809000
 NOT_A_MEMBER = -1830000
 NO_SUCH_GROUP = -829000
 NO_SUCH_ZONE = -828000
+NO_SUCH_STORAGE_RESOURCE = -808000
+NO_SUCH_CHILD = -857000
 COLLECTION_NOT_EMPTY = -821000
 # What there is to say about a collection that is gone, by the call that is told.
 NO_COLLECTION = (-358000, -808000, -814000, -816000)
@@ -384,14 +386,19 @@ class Applier:
         self._changed[name] = time.monotonic()
 
     def _delete(self, change: Change) -> str:
-        """Remove a group or a remote zone.
+        """Remove a group, a storage resource or a remote zone.
 
-        Access to a group's home goes first. The group itself stays as long as its home holds data, unless the
-        plan says that they are to be destroyed.
+        A storage resource is empty: the server refuses otherwise. Access to a group's home goes first. The
+        group itself stays as long as its home holds data, unless the plan says that they are to be destroyed.
         """
         name = change.key.name
         if change.key.kind == REMOTE_ZONE:
             self._administer("rm", "zone", name, done=[NO_SUCH_ZONE])
+            return ""
+        if change.key.kind == STORAGE_RESOURCE:
+            if (parent := change.field("parent")) and parent.before:
+                self._administer("rm", "childfromresc", str(parent.before), name, done=[NO_SUCH_CHILD])
+            self._administer("rm", "resource", name, done=[NO_SUCH_STORAGE_RESOURCE])
             return ""
         if change.key.kind != GROUP:
             raise ValueError(f"a {change.key.kind} is not deleted")

@@ -14,6 +14,7 @@ from irods.column import Column, Criterion
 from irods.exception import CAT_NO_ROWS_FOUND
 from irods.message import (
     ET,
+    FileOpenRequest,
     GeneralAdminRequest,
     GenQuery2Request,
     GenQueryRequest,
@@ -44,6 +45,9 @@ RULE_ENGINE = "irods_rule_engine_plugin-irods_rule_language-instance"
 
 # GenQuery1's aggregate functions.
 _SUM, _COUNT = 4, 6
+
+# What a request about a data object is for (REPLICATE_OPR in dataObjInpOut.h).
+_REPLICATE = 6
 
 EMPTY_HOST, EMPTY_VAULT = "EMPTY_RESC_HOST", "EMPTY_RESC_PATH"
 """Host and vault of a storage resource that coordinates others."""
@@ -183,12 +187,54 @@ def free_space(session: iRODSSession, hierarchy: str, vault: str) -> int:
     return int(ET().fromstring(reply.msg).findtext("size"))
 
 
+def replicate(session: iRODSSession, path: str, hierarchy: str) -> None:
+    """Copy a data object to a storage resource that holds data, as an administrator.
+
+    `hierarchy` is as in `free_space`: the server takes the bare name for roots alone.
+    """
+    request(session, "DATA_OBJ_REPL_AN", _data_object(path, {"dest_resc_hier": hierarchy}, _REPLICATE))
+
+
+def trim(session: iRODSSession, path: str, replica: str) -> bool:
+    """Remove one replica of a data object, as an administrator, and say whether the server did so.
+
+    It refuses to remove the last good one.
+    """
+    # Without a number of its own, a server keeps at least two replicas and says nothing.
+    reply = request(session, "DATA_OBJ_TRIM_AN", _data_object(path, {"replNum": replica, "copies": "1"}))
+    return bool(reply.int_info > 0)
+
+
+def _data_object(path: str, keywords: Mapping[str, str], operation: int = 0) -> FileOpenRequest:
+    return FileOpenRequest(
+        objPath=path,
+        createMode=0,
+        openFlags=0,
+        offset=0,
+        dataSize=-1,
+        numThreads=0,
+        oprType=operation,
+        KeyValPair_PI=StringStringMap({"irodsAdmin": "", **keywords}),
+    )
+
+
 def rows(
     session: iRODSSession, columns: Sequence[Column], where: Sequence[Criterion] = (), page: int = PAGE
 ) -> list[Row]:
     """All rows of a GenQuery1 query as texts: one request a page, and none stays open on the server."""
     selection = {column.icat_id: 1 for column in columns}
     return [row for some in _pages(session, selection, where, page) for row in some]
+
+
+def first_rows(
+    session: iRODSSession, columns: Sequence[Column], where: Sequence[Criterion], number: int
+) -> list[Row]:
+    """Some rows of a GenQuery1 query as texts, at most `number`; the query does not stay open."""
+    selection = {column.icat_id: 1 for column in columns}
+    found, further = _page(session, selection, where, number, 0)
+    if further > 0:
+        _page(session, selection, where, 0, further)
+    return found
 
 
 def amount(session: iRODSSession, *where: Criterion) -> tuple[int, int]:
@@ -204,36 +250,48 @@ def _pages(
     session: iRODSSession, selection: Mapping[int, int], where: Sequence[Criterion], page: int
 ) -> Iterator[list[Row]]:
     """The rows of a GenQuery1 query, page by page; `selection` is columns with their aggregate functions."""
+    further = 0
+    while True:
+        found, further = _page(session, selection, where, page, further)
+        yield found
+        if further <= 0:
+            return
+
+
+def _page(
+    session: iRODSSession, selection: Mapping[int, int], where: Sequence[Criterion], size: int, further: int
+) -> tuple[list[Row], int]:
+    """One page of a GenQuery1 query, and by what to ask for the next: 0 when there is none.
+
+    With a size of 0 the query ends.
+    """
     conditions = {
         criterion.query_key.icat_id: f"{criterion.op} {criterion.irods_value}" for criterion in where
     }
-    further = 0
-    while True:
-        body = GenQueryRequest(
-            maxRows=page,
-            continueInx=further,
-            partialStartIndex=0,
-            options=0,
-            KeyValPair_PI=StringStringMap({}),
-            InxIvalPair_PI=IntegerIntegerMap(selection),
-            InxValPair_PI=IntegerStringMap(conditions),
-        )
-        try:
-            reply = request(session, "GEN_QUERY_AN", body)
-        except CAT_NO_ROWS_FOUND:
-            return
-        answer = ET().fromstring(reply.msg)
-        found = [
-            [value.text or "" for value in column.iterfind("value")]
-            for column in answer.findall("SqlResult_PI")[: len(selection)]
-        ]
-        count = int(answer.findtext("rowCnt"))
-        if len(found) != len(selection) or any(len(values) != count for values in found):
-            raise TornAnswerError("an answer does not hold what was asked for")
-        yield list(zip(*found, strict=True))
-        further = int(answer.findtext("continueInx"))
-        if further <= 0:
-            return
+    body = GenQueryRequest(
+        maxRows=size,
+        continueInx=further,
+        partialStartIndex=0,
+        options=0,
+        KeyValPair_PI=StringStringMap({}),
+        InxIvalPair_PI=IntegerIntegerMap(selection),
+        InxValPair_PI=IntegerStringMap(conditions),
+    )
+    try:
+        reply = request(session, "GEN_QUERY_AN", body)
+    except CAT_NO_ROWS_FOUND:
+        return [], 0
+    if size == 0:
+        return [], 0
+    answer = ET().fromstring(reply.msg)
+    found = [
+        [value.text or "" for value in column.iterfind("value")]
+        for column in answer.findall("SqlResult_PI")[: len(selection)]
+    ]
+    count = int(answer.findtext("rowCnt"))
+    if len(found) != len(selection) or any(len(values) != count for values in found):
+        raise TornAnswerError("an answer does not hold what was asked for")
+    return list(zip(*found, strict=True)), int(answer.findtext("continueInx"))
 
 
 def has_genquery2(session: iRODSSession) -> bool:

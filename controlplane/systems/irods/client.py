@@ -8,6 +8,7 @@ that is away for some seconds) is tried again on a new connection, for as long a
 import logging
 import ssl
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from irods.column import Column, Criterion
+from irods.connection import Connection
 from irods.exception import NetworkException, PycommandsException, iRODSException
 from irods.session import iRODSSession
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
@@ -235,6 +237,7 @@ class Client:
             with session.pool.get_connection():
                 return _Connected(session, at)
         except LIBRARY_ERRORS as error:
+            _abandon(error)
             _discard(session)
             reason = explain(self.server, error)
             raise LoginError(str(reason), reason.code, transient=reason.transient) from error
@@ -274,6 +277,19 @@ class Client:
             if connected is not None:
                 _discard(connected.session)
             self._idle.put(None)
+
+
+def _abandon(error: Exception) -> None:
+    """Close the connection whose login failed with this error.
+
+    The library leaves it to the garbage collector, and as long as it is open no reload of the server ends.
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        connection = frame.f_locals.get("self")
+        if isinstance(connection, Connection):
+            with suppress(*LIBRARY_ERRORS):
+                connection.disconnect()
+            return
 
 
 def _discard(session: iRODSSession) -> None:

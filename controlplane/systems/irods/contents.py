@@ -53,6 +53,9 @@ class Zone:
     holdings: dict[str, str] = field(default_factory=dict)
     """Of the groups that nobody wants: what is in the home collections that are not empty, for people."""
 
+    stored: dict[str, str] = field(default_factory=dict)
+    """Of the storage resources that nobody wants: what is on those that are not empty, for people."""
+
     def is_of(self, platform: str, mark: Mark | None, key: Key) -> bool:
         """Whether the mark says so; where there is none, whether an unfinished apply claimed the name."""
         return mark[0] == platform if mark else key in self.claimed
@@ -197,6 +200,7 @@ class _Compiler:
     def storage_resource(self, name: str) -> Resource:
         kind, host, vault, context, status, parent, parent_context = self.zone.storage[name]
         mark = self.zone.storage_marks.get(name)
+        holds = self.zone.stored.get(name)
         return resources.storage_resource(
             name,
             mark=_shown(mark),
@@ -209,6 +213,7 @@ class _Compiler:
             parent_context=parent_context,
             facility=mark[1] if mark else "",
             owned=self._ours(mark, STORAGE_RESOURCE, name),
+            keep=resources.kept_storage_resource(holds) if holds else "",
         )
 
     def remote_zone(self, name: str) -> Resource:

@@ -1,11 +1,11 @@
 """What a zone holds, read in bulk.
 
 A fixed number of queries, several at a time, reads all accounts, groups, quotas, storage resources and zones;
-a few more look into the homes of groups that nobody wants any more, if there are any. Everything is read or
-an error is raised: half an answer would look like deletions.
+a few more look into the homes of groups and the storage resources that nobody wants any more, if there are
+any. Everything is read or an error is raised: half an answer would look like deletions.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 
@@ -21,7 +21,7 @@ from controlplane.systems.irods.calls import Row
 from controlplane.systems.irods.client import Client
 from controlplane.systems.irods.contents import Zone, compile_state, join, last
 from controlplane.systems.irods.queries import queries
-from controlplane.systems.irods.resources import GROUP
+from controlplane.systems.irods.resources import GROUP, STORAGE_RESOURCE
 
 CONNECTIONS = 4
 """Queries at a time; the server gives each connection a process of its own."""
@@ -58,6 +58,15 @@ def observe(
         and zone.is_of(platform, zone.account_marks.get(number), Key(GROUP, name))
     ]
     reader.look_into(zone, strays, erasable)
+    reader.count_on(
+        zone,
+        [
+            name
+            for name in zone.storage
+            if Key(STORAGE_RESOURCE, name) not in wanted
+            and zone.is_of(platform, zone.storage_marks.get(name), Key(STORAGE_RESOURCE, name))
+        ],
+    )
     return compile_state(zone, platform, client.server.user, erasable)
 
 
@@ -110,14 +119,27 @@ class _Reader:
             partial(_amount_below, home=f"/{self.client.server.zone}/home/{group}") for group in counted
         )
         for group, [(objects, size)] in zip(counted, amounts, strict=True):
-            number = int(objects)
-            zone.holdings[group] = (
-                f"{number:,} replica{'' if number == 1 else 's'} of data objects, {format_size(int(size))}"
-            )
+            zone.holdings[group] = _shown(int(objects), int(size))
+
+    def count_on(self, zone: Zone, storage_resources: Sequence[str]) -> None:
+        """Find out which of the storage resources hold data, and how much."""
+        amounts = self._all(partial(_amount_on, storage_resource=name) for name in storage_resources)
+        for name, [(replicas, size)] in zip(storage_resources, amounts, strict=True):
+            if int(replicas):
+                zone.stored[name] = _shown(int(replicas), int(size))
+
+
+def _shown(replicas: int, size: int) -> str:
+    return f"{replicas:,} replica{'' if replicas == 1 else 's'} of data objects, {format_size(size)}"
 
 
 def _asking(columns: tuple[Column, ...], *where: Criterion) -> Callable[[iRODSSession], list[Row]]:
     return partial(calls.rows, columns=columns, where=where)
+
+
+def _amount_on(session: iRODSSession, storage_resource: str) -> list[Row]:
+    replicas, size = calls.amount(session, DataObject.resource_name == storage_resource)
+    return [(str(replicas), str(size))]
 
 
 def _amount_below(session: iRODSSession, home: str) -> list[Row]:

@@ -7,7 +7,7 @@
   ACL.
 - A **storage resource** is a folder on one of the zone's servers, or what coordinates others (its children).
   Type, host and vault are fixed: moving data is not a plan's work. Its place below a parent is a field of the
-  child. One whose status is down is neither written to nor read from.
+  child. One whose status is down is neither written to nor read from. It is deleted only when it is empty.
 - A **remote zone** is a zone that this one is federated with.
 - A **rule parameter** is a value that a rule base reads while it runs: an AVU of the group `bic_policy`,
   which has no members.
@@ -47,7 +47,6 @@ TOTAL = "total"
 """What a quota over all storage resources is called instead of a name."""
 
 KEPT_USER = "accounts are not deleted by a plan"
-KEPT_STORAGE_RESOURCE = "storage resources are not deleted by a plan"
 KEPT_GROUP = "its home collection holds data"
 KEPT_REMOTE_ZONE = "accounts of that zone have access here"
 
@@ -191,6 +190,7 @@ def storage_resource(
     parent_context: str,
     facility: str = "",
     owned: bool = True,
+    keep: str = "",
 ) -> Resource:
     """A storage resource; `kind` is its iRODS type, `host` an FQDN, `vault` an absolute path.
 
@@ -213,8 +213,13 @@ def storage_resource(
         fixed=_FIXED,
         facility=facility,
         owned=owned,
-        keep=KEPT_STORAGE_RESOURCE,
+        keep=keep,
     )
+
+
+def kept_storage_resource(holds: str) -> str:
+    """Why a storage resource stays that nobody wants and that holds data."""
+    return f"it holds {holds}: move them with bic storage drain"
 
 
 def parameter_attribute(rule_base: str, parameter: str) -> str:

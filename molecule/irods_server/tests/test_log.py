@@ -18,7 +18,7 @@ def lines(host: Host) -> list[str]:
     return host.check_output(f"zcat --force {LOG}*").splitlines()
 
 
-def wait_for(host: Host, text: str, number: int = 1, seconds: float = 20) -> int:
+def wait_for(host: Host, text: str, number: int = 1, seconds: float = 90) -> int:
     """Return how many lines hold a text, as soon as there are as many as expected."""
     end = time.monotonic() + seconds
     while (found := sum(text in line for line in lines(host))) < number and time.monotonic() < end:

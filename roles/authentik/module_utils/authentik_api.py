@@ -39,7 +39,9 @@ class Api:
             text = answer.read()
         except HTTPError as error:
             said = error.read().decode("utf-8", "replace")[:500] if error.fp else ""
-            raise ApiError(f"{method} {path} was answered with {error.code}: {said or error.reason}") from None
+            raise ApiError(
+                f"{method} {path} was answered with {error.code}: {said or error.reason}"
+            ) from None
         except (URLError, OSError) as error:
             raise ApiError(f"{method} {path} was not answered: {error}") from None
         try:

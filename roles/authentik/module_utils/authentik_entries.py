@@ -61,7 +61,15 @@ UNREADABLE = {
 }
 """What the API does not tell."""
 
-UNORDERED = {"fields", "providers", "property_mappings", "user_property_mappings", "roles", "sources", "user_fields"}
+UNORDERED = {
+    "fields",
+    "providers",
+    "property_mappings",
+    "user_property_mappings",
+    "roles",
+    "sources",
+    "user_fields",
+}
 """Lists whose order means nothing."""
 
 
@@ -122,7 +130,9 @@ def entries(text: str, file: str) -> Iterator[Entry]:
         raise BlueprintError(f"{file} is no valid YAML: {error}") from None
     for entry in document["entries"]:
         if entry["model"] not in ENDPOINTS:
-            raise BlueprintError(f"{file} has a {entry['model']}, which the role cannot look up; add it to ENDPOINTS")
+            raise BlueprintError(
+                f"{file} has a {entry['model']}, which the role cannot look up; add it to ENDPOINTS"
+            )
         yield Entry(
             file,
             entry["model"],
@@ -190,7 +200,9 @@ class Judge:
             model, *conditions = tag.value
             if model not in self.rows:
                 raise BlueprintError(f"{entry.file} looks for a {model}, of which nothing was read")
-            found = (row for row in self.rows[model] if all(row.get(key) == value for key, value in conditions))
+            found = (
+                row for row in self.rows[model] if all(row.get(key) == value for key, value in conditions)
+            )
             return self._key(entry, next(found, None))
         if tag.name == "File":
             return self.read(tag.value).strip()
@@ -208,7 +220,9 @@ class Judge:
 def same(key: str, found: Any, wanted: Any) -> bool:  # noqa: ANN401 - JSON
     """Whether the API has what a blueprint wants; what the API has beside that does not matter."""
     if isinstance(wanted, dict):
-        return isinstance(found, dict) and all(same(name, found.get(name), value) for name, value in wanted.items())
+        return isinstance(found, dict) and all(
+            same(name, found.get(name), value) for name, value in wanted.items()
+        )
     if isinstance(wanted, list) and isinstance(found, list):
         if key in UNORDERED:
             return sorted(map(str, found)) == sorted(map(str, wanted))

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import sqlite3
 import uuid
 from collections.abc import Sequence
 from urllib.parse import parse_qs
@@ -14,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute
 from starlette.routing import Route as WebRoute
 
-from . import accounts, api
+from . import accounts, api, metrics
 from .http import Answer, ApiError, Call, Route
 from .models.core import USER
 from .settings import Settings
@@ -35,7 +36,7 @@ def create(settings: Settings, store: Store, routes: Sequence[BaseRoute] = ()) -
         routes=[
             *routes,
             WebRoute("/-/health/live/", healthy, methods=["GET", "HEAD"]),
-            WebRoute("/-/health/ready/", healthy, methods=["GET", "HEAD"]),
+            WebRoute("/-/health/ready/", interface.ready, methods=["GET", "HEAD"]),
             WebRoute("/api/v3/{path:path}", interface.endpoint, methods=every),
             WebRoute("/{path:path}", unknown, methods=every),
         ]
@@ -56,7 +57,9 @@ def _no_page(method: str, status: int) -> Response:
     """Answer an error without JSON: a page to readers, and to writers what hides every such error, 405."""
     if method in _READING:
         text = {404: "Not Found", 500: "Server Error"}[status]
-        page = f"<!DOCTYPE html>\n<html><head><title>authentik</title></head><body><h1>{text}</h1></body></html>\n"
+        page = (
+            f"<!DOCTYPE html>\n<html><head><title>authentik</title></head><body><h1>{text}</h1></body></html>"
+        )
         return HTMLResponse(page, status, headers=_COMMON)
     return HTMLResponse("", 405, headers={**_COMMON, "allow": "GET, HEAD, OPTIONS"})
 
@@ -69,12 +72,27 @@ class Api:
         self.store = store
         self.routes = api.routes()
 
+    async def ready(self, request: Request) -> Response:
+        """Answer whether the database can be read."""
+        try:
+            await run_in_threadpool(self._look)
+        except sqlite3.Error:
+            _LOG.exception("the database cannot be read")
+            return HTMLResponse("", 503, headers=_COMMON)
+        return HTMLResponse("", headers=_COMMON)
+
+    def _look(self) -> None:
+        with self.store.read() as tx:
+            tx.count(USER)
+
     async def endpoint(self, request: Request) -> Response:
         """Answer a request."""
         raw = await request.body()
-        return await run_in_threadpool(self.answer, request, raw)
+        answer = await run_in_threadpool(self.answer, request, raw)
+        metrics.RESPONSES.labels(str(answer.status_code)).inc()
+        return answer
 
-    def answer(self, request: Request, raw: bytes) -> Response:
+    def answer(self, request: Request, raw: bytes) -> Response:  # noqa: PLR0911 - one for each outcome
         """Answer a request, in one transaction."""
         method = request.method
         path = request.url.path.removeprefix("/api/v3/")

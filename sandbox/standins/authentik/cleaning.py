@@ -71,17 +71,14 @@ def _others(tx: Tx, model: Model, values: Mapping[str, Any], instance: Row | Non
     return tx.count(model.name, " AND ".join(conditions), parameters)
 
 
-def _check_unique(tx: Tx, model: Model, name: str, value: Any, instance: Row | None) -> None:
+def _check_unique(tx: Tx, model: Model, name: str, value: object, instance: Row | None) -> None:
     if _others(tx, model, {name: value}, instance):
         if model.name in _SHORT:
             raise Invalid(["This field must be unique."])
         label = _LABELS.get(name, name.replace("_", " "))
         shared = name in ("name", "slug") and model.base is not None
-        raise Invalid(
-            [
-                f"{_FAMILIES.get(model.family, model.title) if shared else model.title} with this {label} already exists."
-            ]
-        )
+        title = _FAMILIES.get(model.family, model.title) if shared else model.title
+        raise Invalid([f"{title} with this {label} already exists."])
 
 
 def _check_together(tx: Tx, model: Model, values: Mapping[str, Any], instance: Row | None) -> None:

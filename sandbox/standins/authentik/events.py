@@ -1,5 +1,6 @@
 """Events: what happened, and who is told."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -38,12 +39,12 @@ def describe(row: Row) -> dict[str, Any]:
     return {"pk": pk, "app": spec.app, "name": str(row.get(spec.display, "")), "model_name": spec.short}
 
 
-def record(
+def record(  # noqa: PLR0917 - callers read well by position
     tx: Tx,
     action: str,
     app: str,
     user: Row | None,
-    context: dict[str, Any],
+    context: Mapping[str, Any],
     client_ip: str | None = None,
 ) -> Row:
     """Record an event and queue what rules make of it."""
@@ -54,7 +55,7 @@ def record(
             "action": action,
             "app": app,
             "user": describe_user(user),
-            "context": context,
+            "context": dict(context),
             "client_ip": client_ip,
             "expires": clock.later(timedelta(days=_KEPT_DAYS)),
             "brand": {
@@ -72,7 +73,7 @@ def record(
 
 
 def model_changed(
-    tx: Tx, action: str, row: Row, user: Row | None, client_ip: str | None = None, **more: Any
+    tx: Tx, action: str, row: Row, user: Row | None, client_ip: str | None = None, **more: object
 ) -> None:
     """Record that an object was made (`model_created`), changed or deleted, unless that is no news."""
     if row["model"] not in _SILENT:

@@ -110,7 +110,9 @@ def deliver(settings: Settings, store: Store, arguments: dict[str, Any]) -> None
         _post(transport, body, headers, verify)
 
 
-def send(tx: Tx, transport: Row, user: Row, severity: str, text: str, event: Row | None) -> list[str]:
+def send(  # noqa: PLR0917 - callers read well by position
+    tx: Tx, transport: Row, user: Row, severity: str, text: str, event: Row | None
+) -> list[str]:
     """Send a notification by a transport, and return what the other side said.
 
     Raises:
@@ -129,7 +131,7 @@ def send(tx: Tx, transport: Row, user: Row, severity: str, text: str, event: Row
     return _post(transport, body, headers, verify)
 
 
-def _message(
+def _message(  # noqa: PLR0917 - as `send`
     tx: Tx, transport: Row, user: Row, severity: str, text: str, event: Row | None
 ) -> tuple[object, dict[str, str], ssl.SSLContext | bool]:
     if transport["mode"] not in ("webhook", "webhook_slack"):

@@ -1,4 +1,4 @@
-"""What a person may do: as superuser, by global permissions of their roles, by permissions on single objects."""
+"""What a person may do: as superuser, by global permissions of roles, by permissions on objects."""
 
 from dataclasses import dataclass
 

@@ -10,7 +10,7 @@ import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from . import clock
 from .models import MODELS, Model, by_name, family_members
@@ -77,12 +77,12 @@ class Tx:
         """Whether an object of a model, or of one that shares its keys, has this key."""
         return self.count(model, "pk = ?", (pk,)) > 0
 
-    def find(self, model: str, **equal: Any) -> Row | None:
+    def find(self, model: str, **equal: object) -> Row | None:
         """Return the first object whose fields have these values."""
         found = self.select(model, **equal)
         return found[0] if found else None
 
-    def select(self, model: str, **equal: Any) -> list[Row]:
+    def select(self, model: str, **equal: object) -> list[Row]:
         """Return the objects whose fields have these values."""
         conditions = " AND ".join(f"{column(name)} IS ?" for name in equal)
         return self.rows(model, conditions, [int(v) if isinstance(v, bool) else v for v in equal.values()])
@@ -99,7 +99,7 @@ class Tx:
     ) -> list[Row]:
         """Return objects of a model by an SQL condition, ordered by fields (`-name` is descending).
 
-        A model that others share keys with gives those of all of them. A row has its fields, `pk` and `model`.
+        A model that others share keys with gives those of all. A row has its fields, `pk` and `model`.
         """
         table, condition, values = self._source(model, where, parameters)
         text = f'SELECT pk, model, data FROM "{table}" WHERE {condition}'  # noqa: S608 - names of models
@@ -210,7 +210,7 @@ class Tx:
             pk,
         )
         for name in spec.many:
-            self.set_links(model, name, pk, complete[name])
+            self.set_links(model, name, pk, cast(Iterable[Key], complete[name]))
         return self.require(model, pk)
 
     def update(self, model: str, pk: Key, changes: Mapping[str, Any]) -> Row:

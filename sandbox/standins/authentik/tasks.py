@@ -50,7 +50,8 @@ def finish(tx: Tx, task: Row, status: str, message: str = "") -> None:
 def beat(tx: Tx, worker: str) -> None:
     """Record that a worker lives."""
     tx.connection.execute(
-        "INSERT INTO workers (name, seen) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET seen = excluded.seen",
+        "INSERT INTO workers (name, seen) VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET seen = excluded.seen",
         (worker, clock.now()),
     )
 

@@ -212,7 +212,7 @@ def seek_object(session: Session, message: Message) -> Reply:
 
 @api(673, "DATA_OBJ_CLOSE_AN")
 def close_object(session: Session, message: Message) -> Reply:
-    """Close a data object; one that was written gets its size, and its other replicas the same bytes."""
+    """Close a data object; one that was written gets its size, and those of its tree the same bytes."""
     node = Node.parse(message.body)
     opened = session.objects.take(node.number("l1descInx"))
     opened.file.close()
@@ -222,7 +222,10 @@ def close_object(session: Session, message: Message) -> Reply:
 
 
 def finish_writing(session: Session, opened: OpenObject, *, register_checksum: bool = False) -> None:
-    """Bring the catalogue and the other replicas in line with a replica that was written."""
+    """Bring the catalogue and the other replicas in line with a replica that was written.
+
+    Those of the same tree of storage resources are written too; those elsewhere are stale from then on.
+    """
     written = opened.replica
     vault = session.vault(written.resource)
     size = vault.size(written.path)
@@ -234,7 +237,9 @@ def finish_writing(session: Session, opened: OpenObject, *, register_checksum: b
         ]
         for other in others:
             dataobjects.finish(tx, other, other.size, dataobjects.STALE, "")
-    for other in others:
+        tree = resources.root(tx, written.resource)
+        here = [other for other in others if resources.root(tx, other.resource) == tree]
+    for other in here:
         if not other.resource.down:
             copy_bytes(session, written, other)
             with session.catalogue.write() as tx:

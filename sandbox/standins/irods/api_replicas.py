@@ -5,13 +5,14 @@ from .access import Client
 from .api import Reply, api
 from .api_data import copy_bytes, places
 from .catalogue import Transaction
-from .dataobjects import GOOD, STALE, Replica
+from .dataobjects import GOOD, INTERMEDIATE, STALE, Replica
 from .errors import Code, IrodsError
 from .handshake import json_body
 from .session import Session
 from .wire import Message, Node, element, leaf
 
 _TOUCH = 20007
+_MINIMUM_COPIES = 2
 
 
 def _replicas(tx: Transaction, client: Client, node: Node, level: int) -> list[Replica]:
@@ -65,7 +66,10 @@ def replicate_object(session: Session, message: Message) -> Reply:
     wanted = keywords.get("destRescName") or keywords.get("defRescName") or session.default_resource(path)
     with session.catalogue.read() as tx:
         found = _replicas(tx, session.user, node, access.READ)
-        leaves = resources.leaves_for_create(tx, wanted)
+        if hierarchy := keywords.get("dest_resc_hier"):
+            leaves = [resources.leaf_of(tx, hierarchy)]
+        else:
+            leaves = resources.leaves_for_create(tx, wanted)
         source = dataobjects.usable([replica for replica in found if replica.status == GOOD])
     copied = 0
     for leaf_resource in leaves:
@@ -85,6 +89,29 @@ def _register(session: Session, source: Replica, resource: resources.Resource, p
     ((_, physical),) = places(session, [resource], path)
     with session.catalogue.write() as tx:
         return dataobjects.register_further(tx, source, resource, physical)
+
+
+@api(632, "DATA_OBJ_TRIM_AN")
+def trim_object(session: Session, message: Message) -> Reply:
+    """Remove one replica, named by its number, of a data object that keeps others; answers 1 when done."""
+    node = Node.parse(message.body)
+    keywords = node.keywords()
+    if "replNum" not in keywords:
+        raise IrodsError(Code.SYS_NOT_SUPPORTED, "the stand-in trims one replica, by its number")
+    with session.catalogue.read() as tx:
+        found = _replicas(tx, session.user, node, access.DELETE)
+    # iRODS keeps two unless it is told otherwise, without an error.
+    if len(found) <= int(keywords.get("copies", _MINIMUM_COPIES)):
+        return Reply()
+    (chosen,) = _chosen(found, keywords)
+    if INTERMEDIATE in (replica.status for replica in found):
+        raise IrodsError(Code.LOCKED_DATA_OBJECT_ACCESS)
+    if chosen.status == GOOD and sum(replica.status == GOOD for replica in found) == 1:
+        raise IrodsError(Code.USER_INCOMPATIBLE_PARAMS)
+    session.vault(chosen.resource).unlink(chosen.path)
+    with session.catalogue.write() as tx:
+        dataobjects.unregister_replica(tx, chosen)
+    return Reply(1)
 
 
 @api(_TOUCH, "TOUCH_APN")

@@ -201,6 +201,13 @@ def unregister(tx: Transaction, data_id: int) -> None:
         tx.execute(statement, (data_id,))
 
 
+def unregister_replica(tx: Transaction, replica: Replica) -> None:
+    """Take one replica of a data object that has others out of the catalogue."""
+    tx.execute(
+        "delete from r_data_main where data_id = ? and data_repl_num = ?", (replica.data_id, replica.number)
+    )
+
+
 def removable(tx: Transaction, client: Client, path: str, *, admin_mode: bool = False) -> int:
     """Return the id of a data object that a client may remove. Raises -808000 or -818000."""
     found = access.data_id(tx, path)

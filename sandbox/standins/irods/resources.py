@@ -77,6 +77,11 @@ def hierarchy(tx: Transaction, leaf: Resource) -> str:
     return ";".join(reversed(names))
 
 
+def root(tx: Transaction, leaf: Resource) -> str:
+    """Return the name of the root of a resource's tree."""
+    return hierarchy(tx, leaf).partition(";")[0]
+
+
 def split_location(location: str) -> tuple[str, str]:
     """Return host and vault path of `host:path`. Raises -812000 without a host and -813000 without a path."""
     host, _, path = location.partition(":")
@@ -292,6 +297,19 @@ def leaves_for_create(tx: Transaction, name: str) -> list[Resource]:
     if root.parent:
         raise IrodsError(Code.DIRECT_CHILD_ACCESS)
     return _leaves(tx, root)
+
+
+def leaf_of(tx: Transaction, path: str) -> Resource:
+    """Return the storage resource at the end of a hierarchy such as `root;leaf`.
+
+    Raises -78000 where it is not at that place, -105000 when it is down and -66000 when it stores nothing.
+    """
+    found = _need(tx, path.rpartition(";")[2], Code.SYS_RESC_DOES_NOT_EXIST)
+    if hierarchy(tx, found) != path:
+        raise IrodsError(Code.SYS_RESC_DOES_NOT_EXIST)
+    if found.type not in STORAGE_TYPES:
+        raise IrodsError(Code.SYS_NOT_SUPPORTED)
+    return _leaves(tx, found)[0]
 
 
 def check_room(tx: Transaction, resource: Resource, size: int) -> None:

@@ -1,7 +1,7 @@
-"""The server that the tests talk to: a fresh stand-in, or the one that `BIC_CONTRACT_AUTHENTIK` names.
+"""The server that tests talk to: a fresh stand-in, or the one that `BIC_CONTRACT_AUTHENTIK` names.
 
-The variable's value is `https://TOKEN@HOST[:PORT]`; the token is of a superuser. The recording is replayed on a
-server that is fresh, so a server that is named must be one too.
+The variable's value is `https://TOKEN@HOST[:PORT]`; the token is of a superuser. The recording is replayed on
+a server that is fresh, so a server that is named must be one too.
 """
 
 import os

@@ -67,6 +67,10 @@ NEW = {
     "flow_request",
     "user_switch",
     "remember_device",
+    "core_default_app_access",
+    "enterprise_audit_include_expanded_diff",
+    "flows_continuous_login",
+    "flows_refresh_others",
     "pbm_uuid",
 }
 # Default flows that the stand-in has none of.
@@ -113,14 +117,10 @@ def learn(recorded: Any, live: Any, keys: Correspondence) -> None:
     elif isinstance(recorded, list) and isinstance(live, list):
         for one, other in _pairs(recorded, live):
             learn(one, other, keys)
-    elif (
-        isinstance(recorded, str)
-        and isinstance(live, str)
-        and _UUID.fullmatch(recorded)
-        and _UUID.fullmatch(live)
+    elif all(isinstance(text, str) and _UUID.fullmatch(text) for text in (recorded, live)) and (
+        recorded not in keys.ours and live not in keys.theirs
     ):
-        if recorded not in keys.ours and live not in keys.theirs:
-            keys.meet(recorded, live)
+        keys.meet(recorded, live)
 
 
 def _identity(item: Any) -> str | None:

@@ -1,8 +1,8 @@
 """The server against our recording of a real Authentik 2026.2.2, exchange by exchange.
 
-The exchanges run once, in the recording's order, on a fresh server. Then each is compared: status, the methods
-that the answer allows, its media type, and its body but for what each server makes up (keys must correspond one
-to one all the same) and what 2026.8 has beyond 2026.2.
+The exchanges run once, in the recording's order, on a fresh server. Then each is compared: status, the
+methods that the answer allows, its media type, and its body but for what each server makes up (keys must
+correspond one to one all the same) and what 2026.8 has beyond 2026.2.
 """
 
 import json

@@ -12,7 +12,8 @@ from login_site import HTTP, PASSWORD, Site
 
 from sandbox.standins.authentik import clock
 from sandbox.standins.authentik.login import throttle
-from sandbox.standins.authentik.models.core import BRAND
+from sandbox.standins.authentik.login.flow_api import CAN_OVERRIDE_IP
+from sandbox.standins.authentik.models.core import BRAND, TOKEN
 
 SESSIONS = "/api/v3/core/authenticated_sessions/"
 
@@ -83,7 +84,7 @@ def test_next_leads_nowhere_else(site: Site, browser: Browser) -> None:
             str(httpx.URL(f"{site.url}/if/flow/default-authentication-flow/", params={"next": address}))
         )
         page = browser.log_in("bea", PASSWORD)
-        assert page.url.host == "127.0.0.1"
+        assert (page.url.host, page.url.path) == ("127.0.0.1", "/if/user/")
         browser.client.cookies.clear()
 
 
@@ -137,6 +138,21 @@ def test_failed_logins_are_events_and_are_slowed_down(site: Site, browser: Brows
     contexts = [row["context"] for row in failed if row["context"]["username"] == "attacked"]
     assert len(contexts) == throttle.PER_ACCOUNT_AND_ADDRESS + 1
     assert "guess" not in str(contexts)
+    browser.open(f"{site.url}/flows/-/cancel/")
+    logged_in(site, browser)
+
+
+def test_one_address_does_not_try_all_accounts(
+    site: Site, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "PER_ADDRESS", 3)
+    browser.client.headers["X-Forwarded-For"] = "203.0.113.77"
+    for number in range(3):
+        browser.open(f"{site.url}/flows/-/cancel/")
+        browser.log_in(f"guessed-{number}", "guess")
+    browser.open(f"{site.url}/flows/-/cancel/")
+    assert "Invalid password" in browser.log_in("bea", PASSWORD).words
+    browser.client.headers["X-Forwarded-For"] = "203.0.113.78"
     browser.open(f"{site.url}/flows/-/cancel/")
     logged_in(site, browser)
 
@@ -254,6 +270,25 @@ def test_the_json_interface_answers_as_recorded(site: Site) -> None:
         assert client.get(f"{site.url}/api/v3/core/users/me/").json()["user"]["username"] == "bea"
         # A form of a foreign page cannot be JSON.
         assert client.post(path, data={"uid_field": "bea"}).status_code == 400
+
+
+def test_only_an_outpost_may_say_for_whom_it_asks(site: Site) -> None:
+    asks = site.add_user("asks", type="service_account", attributes={CAN_OVERRIDE_IP: True})
+    plain = site.add_user("plain", type="service_account")
+    path = f"{site.url}/api/v3/flows/executor/default-authentication-flow/"
+    for user, address in ((asks, "203.0.113.9"), (plain, "127.0.0.1")):
+        with site.server.store.write() as tx:
+            token = tx.insert(
+                TOKEN, {"identifier": f"api-{user['pk']}", "user": user["pk"], "expiring": False}
+            )
+        headers = {"X-authentik-outpost-token": token["key"], "X-authentik-remote-ip": "203.0.113.9"}
+        name = f"nobody-{user['username']}"
+        with httpx.Client(headers=headers, follow_redirects=True, timeout=60) as client:
+            client.get(path)
+            client.post(path, json={"uid_field": name})
+            client.post(path, json={"password": "wrong"})
+        failed = site.rows("authentik_events.event", action="login_failed")
+        assert [row["client_ip"] for row in failed if row["context"]["username"] == name] == [address]
 
 
 def test_the_brand_gives_pages_its_name(site: Site, browser: Browser) -> None:

@@ -202,7 +202,7 @@ def test_inactive_people_are_refused(site: Site, browser: Browser, provider: For
     site.change_user(user, is_active=False)
     again = Browser()
     begin(site, again)
-    assert "Permission denied" in again.page.words
+    assert "this account is not active" in again.page.words
     assert me(site, again) is None
     again.close()
 
@@ -331,3 +331,33 @@ def test_somebody_logged_in_links_an_identity_to_themselves(
     begin(site, browser)
     (connection,) = site.rows(CONNECTION, identifier="linker-at-home")
     assert connection["user"] == user["pk"]
+
+
+def test_a_form_with_keys_of_attributes_replaces_those_of_the_source(
+    site: Site, browser: Browser, provider: ForeignProvider, source: Row
+) -> None:
+    """A trap of upstream's: keys with dots make dicts, and those replace what was there."""
+    with site.server.store.write() as tx:
+        prompt = tx.insert(
+            PROMPT,
+            {"name": "dotted", "field_key": "attributes.accepted", "label": "Accepted", "type": "checkbox"},
+        )
+    flow = site.add_flow(
+        "dotted-enrolment",
+        "enrollment",
+        ("authentik_stages_prompt.promptstage", {"fields": [prompt["pk"]]}),
+        ("authentik_stages_user_write.userwritestage", {"create_users_as_inactive": False}),
+        ("authentik_stages_user_login.userloginstage", {}),
+    )
+    with site.server.store.write() as tx:
+        tx.update(OAUTH_SOURCE, source["pk"], {"enrollment_flow": flow["pk"]})
+    try:
+        provider.person = {**IVY, "sub": "dotted", "preferred_username": "dotted"}
+        begin(site, browser)
+        browser.submit(**{"attributes.accepted": "on"})
+    finally:
+        with site.server.store.write() as tx:
+            tx.update(OAUTH_SOURCE, source["pk"], {"enrollment_flow": source["enrollment_flow"]})
+    (user,) = users(site, username="dotted")
+    assert user["attributes"]["accepted"] is True
+    assert "home_organization" not in user["attributes"]

@@ -81,13 +81,23 @@ def render(folder: Path, variables: Mapping[str, Any]) -> Path:
         ],
     }
     (folder / "play.yml").write_text(json.dumps([play]), "utf-8")
-    (folder / "given.json").write_text(json.dumps({**variables, "authentik_secrets_dir": str(secrets)}), "utf-8")
+    (folder / "given.json").write_text(
+        json.dumps({**variables, "authentik_secrets_dir": str(secrets)}), "utf-8"
+    )
     signing(secrets)
     keep = {name: value for name, value in os.environ.items() if not name.startswith(("BIC_", "ANSIBLE_"))}
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("ansible-playbook")),
-            *("-i", "localhost,", "-e", f"@{folder / 'given.json'}", "-e", f"ansible_python_interpreter={sys.executable}", str(folder / "play.yml")),
+            *(
+                "-i",
+                "localhost,",
+                "-e",
+                f"@{folder / 'given.json'}",
+                "-e",
+                f"ansible_python_interpreter={sys.executable}",
+                str(folder / "play.yml"),
+            ),
         ],
         env={**keep, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "false"},
         cwd=folder,

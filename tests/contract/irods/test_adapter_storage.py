@@ -95,22 +95,13 @@ def test_a_child_taken_out_by_hand_is_put_back(tree: Site) -> None:
     tree.settle()
 
 
-def test_the_vault_of_a_storage_resource_cannot_be_moved_and_it_is_never_deleted(site: Site) -> None:
+def test_the_vault_of_a_storage_resource_cannot_be_moved(site: Site) -> None:
     site.settle()
     site.edit("vault: /var/lib/irods/{id}", "vault: /var/lib/irods/{id}-elsewhere")
     plan = site.plan()
     assert plan.changes == ()
     (conflict,) = plan.conflicts
     assert "its vault is" in conflict.reason
-    file = site.folder / "facilities" / f"{site.id}.yml"
-    lines = file.read_text("utf-8").splitlines(keepends=True)
-    gone = ("storage_resources:", f"  {site.id}-raw:")
-    file.write_text("".join(line for line in lines if not line.startswith(gone)), "utf-8")
-    plan = site.plan()
-    assert plan.changes == ()
-    assert (Key(STORAGE_RESOURCE, f"{site.id}-raw"), "storage resources are not deleted by a plan") in [
-        (note.key, note.reason) for note in plan.kept
-    ]
 
 
 def test_a_storage_resource_on_a_host_that_a_server_does_not_know_is_refused(site: Site) -> None:

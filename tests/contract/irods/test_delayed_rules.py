@@ -25,7 +25,7 @@ fails(*PATH) {
 
 
 def wait_for(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < end, "it did not come to it"
         time.sleep(0.05)
@@ -41,6 +41,8 @@ def queued(session: iRODSSession) -> list[str]:
 
 def test_a_block_runs_later_in_the_name_of_who_queued_it(tmp_path: Path) -> None:
     with policy_zone(tmp_path, RULES, delay_server_seconds=0.1) as zone, zone.session() as ada:
+        # Nobody runs what is queued until we have looked.
+        _lead(zone, "elsewhere.example")
         body = f"""*P = "{HOME}"; *N = 41;
             delay("<INST_NAME>irods_rule_engine_plugin-irods_rule_language-instance</INST_NAME>
                    <PLUSET>1s</PLUSET>") {{ *N = *N + 1; note(*P, "$userNameClient *N"); }}"""
@@ -48,6 +50,7 @@ def test_a_block_runs_later_in_the_name_of_who_queued_it(tmp_path: Path) -> None
         assert said(ada) == []
         assert len(queued(ada)) == 1
         assert "note(*P" in queued(ada)[0]
+        _lead(zone, "elsewhere.example", "localhost")
         wait_for(lambda: said(ada) == ["ada 42"])
         wait_for(lambda: queued(ada) == [])
 

@@ -172,9 +172,12 @@ def test_password_of_pam_is_none_of_the_zone(server: IrodsServer, account: Accou
 def test_password_lives_as_long_as_the_zone_says(
     server: IrodsServer, administrator: iRODSSession, account: Account
 ) -> None:
-    ask(administrator, 20010, "authentication", "password_min_time", "1")
+    ask(administrator, 20010, "authentication", "password_min_time", "3600")
     given = log_in(server, account, account.password)
     log_in_natively(server, account, given)
+    ask(administrator, 20010, "authentication", "password_min_time", "1")
+    # A further login lets it live anew, and now for a second.
+    log_in(server, account, account.password)
     time.sleep(3)
     with pytest.raises(CAT_PASSWORD_EXPIRED):
         log_in_natively(server, account, given)

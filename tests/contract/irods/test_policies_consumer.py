@@ -113,7 +113,7 @@ def test_a_consumer_that_leads_runs_the_delayed_rules_with_its_own(servers: Serv
     catalogue.close_thread()
     with servers.provider.session() as there:
         calls.run_rule(there, f'*P = "{HOME}"; delay("<PLUSET>0s</PLUSET>") {{ onlyHere(*P); }}')
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not there.collections.get(HOME).metadata.get_all("done"):
             assert time.monotonic() < end
             time.sleep(0.05)

@@ -35,14 +35,21 @@ def reloading(server: Server) -> Iterator[threading.Thread]:
     try:
         yield thread
     finally:
-        thread.join(timeout=10)
+        thread.join(timeout=60)
         assert not thread.is_alive()
 
 
 def wait_until_closed(port: int) -> None:
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while listens(port):
         assert time.monotonic() < end, "the port stays open"
+        time.sleep(0.02)
+
+
+def wait_until_nobody_is_connected(server: Server) -> None:
+    end = time.monotonic() + 60
+    while server.connections:
+        assert time.monotonic() < end, "a connection stays"
         time.sleep(0.02)
 
 
@@ -51,15 +58,16 @@ def own_rules(tmp_path: Path) -> Path:
 
 
 def test_rules_are_read_at_a_reload_and_not_before(tmp_path: Path) -> None:
-    with policy_zone(tmp_path, "") as zone:
+    # Nobody is connected, so the time that clients have is waited for by nobody.
+    with policy_zone(tmp_path, "", grace_seconds=3600) as zone:
         own_rules(tmp_path).write_text(LOCKED)
         with zone.session() as ada:
             put(ada, f"{HOME}/x")
             ada.data_objects.unlink(f"{HOME}/x", force=True)
             put(ada, f"{HOME}/x")
-        begun = time.monotonic()
-        assert zone.server.reload(zone.server.state.config)
-        assert time.monotonic() - begun < 5
+        wait_until_nobody_is_connected(zone.server)
+        with reloading(zone.server):
+            pass
         with zone.session() as ada, pytest.raises(CAT_NO_ACCESS_PERMISSION):
             ada.data_objects.unlink(f"{HOME}/x", force=True)
 
@@ -95,8 +103,8 @@ def test_a_client_that_does_not_leave_is_cut_off(tmp_path: Path) -> None:
             begun = time.monotonic()
             with reloading(zone.server):
                 wait_until_closed(zone.where.port)
-            assert 0.5 <= time.monotonic() - begun < 5
-            connection.socket.settimeout(5)
+            assert time.monotonic() - begun >= 0.5
+            connection.socket.settimeout(60)
             assert connection.socket.recv(1) == b""
             connection.release(destroy=True)
         with zone.session() as again:

@@ -4,16 +4,13 @@ The facts are from the schema and the checks in `core/src/main.cpp` of irods_cli
 """
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rendering import run_tasks
 
 ROLE = Path(__file__).parents[3] / "roles/irods_gateway"
 
@@ -64,53 +61,31 @@ GIVEN = {
     "irods_gateway_http_api_proxy_password": 'a password: {{ with }} "signs"',
 }
 
-PLAY = [
+TASKS: list[dict[str, Any]] = [
     {
-        "hosts": "localhost",
-        "connection": "local",
-        "gather_facts": False,
-        "vars_files": [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")],
-        "tasks": [
-            {
-                "ansible.builtin.copy": {
-                    "content": "{{ irods_gateway_http_api_config | to_nice_json }}",
-                    "dest": "{{ output }}/config.json",
-                    "mode": "0600",
-                }
-            },
-            {
-                "ansible.builtin.template": {
-                    "src": str(ROLE / "templates/{{ item }}.j2"),
-                    "dest": "{{ output }}/{{ item }}",
-                    "mode": "0600",
-                },
-                "loop": ["nginx.conf", "irods-http-api.service", "irods-webdav.service"],
-            },
-        ],
-    }
+        "ansible.builtin.copy": {
+            "content": "{{ irods_gateway_http_api_config | to_nice_json }}",
+            "dest": "{{ output }}/config.json",
+            "mode": "0600",
+        }
+    },
+    {
+        "ansible.builtin.template": {
+            "src": str(ROLE / "templates/{{ item }}.j2"),
+            "dest": "{{ output }}/{{ item }}",
+            "mode": "0600",
+        },
+        "loop": ["nginx.conf", "irods-http-api.service", "irods-webdav.service"],
+    },
 ]
 
 
 def render(folder: Path, **more: object) -> Path:
     """The files that the role writes with these variables."""
-    (folder / "play.yml").write_text(json.dumps(PLAY))
     # As inventories give secrets: a text that is not a template.
-    python = {"ansible_python_interpreter": sys.executable}
-    text = json.dumps({**GIVEN, **more, **python, "output": str(folder)})
+    text = json.dumps({**GIVEN, **more, "output": str(folder)})
     secret = json.dumps(GIVEN["irods_gateway_http_api_proxy_password"])
-    (folder / "given.yml").write_text(text.replace(secret, f"!unsafe {secret}"))
-    program = shutil.which("ansible-playbook", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    assert program, "ansible-playbook is not installed"
-    result = subprocess.run(
-        [program, "-i", "localhost,", "-e", f"@{folder / 'given.yml'}", str(folder / "play.yml")],
-        cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
+    run_tasks(folder, ROLE, TASKS, text.replace(secret, f"!unsafe {secret}"))
     return folder
 
 

@@ -48,13 +48,8 @@ def _shape(node: ast.Node) -> object:
     return type(node).__name__
 
 
-# A failing example is asserted by its text alone: to print its tree takes minutes.
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
-@given(FILES.map(write))
-def test_what_is_written_is_read_as_the_same_tree(text):
-    assert write(parse(text)) == text
-
-
+# A failing example is asserted by its text alone: to print its tree takes minutes. That the tree is written
+# as the same text again follows.
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
 @given(FILES.map(lambda found: (write(found), found)).map(lambda pair: (pair[0], parse(pair[0]) == pair[1])))
 def test_what_is_read_is_the_tree_that_was_written(read):
@@ -94,7 +89,7 @@ def test_long_text_takes_work_in_proportion(piece):
 
     calls(10)
     # Ten times the text; quadratic work would be a hundred times as much.
-    assert calls(10_000) < 12 * calls(1_000)
+    assert calls(4_000) < 12 * calls(400)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +168,8 @@ def test_a_string_may_be_as_long_as_the_engine_reads():
 def test_a_clients_rule_has_lines_for_irule():
     found = parse_client_rule('{ writeLine("stdout", *a); }\nINPUT *a="x"\nOUTPUT ruleExecOut\n')
     assert [item.head.name for item in found.items] == ["rule"]
-    assert parse_client_rule("mine {foo;}\nINPUT null\nOUTPUT ruleExecOut").items
+    for lines in ("INPUT null\nOUTPUT ruleExecOut", "input null\noutput ruleExecOut"):
+        assert parse_client_rule(f"mine {{foo;}}\n{lines}").items
 
 
 def test_the_corpus_of_correct_files_is_read():

@@ -213,6 +213,20 @@ def test_a_clients_rule_gets_variables_from_irule():
     assert [(finding.place, finding.code) for finding in lint_file("mine.r", text)] == [((2, 17), "R301")]
 
 
+def test_what_a_text_for_eval_names_may_be_set_there():
+    text = 'mine { *A = "check"; eval("*A(\\*RES)"); writeLine("stdout", *RES); }'
+    assert lint_file("mine.re", text) == []
+    without = text.replace("eval", "writeString").replace('("*A', '("stdout", "*A')
+    assert [finding.code for finding in lint_file("mine.re", without)] == ["R301"]
+
+
+def test_functions_that_stand_for_statements_are_known():
+    text = (
+        'mine { assign(*A, 3); writeLine("stdout", *A); }\nold(*A)||whileExec(*A<3, assign(*A,*A+1), nop)|nop'
+    )
+    assert [finding.code for finding in lint_file("mine.re", text)] == ["R002"]
+
+
 def test_names_of_errors_are_numbers_and_a_rule_does_not_hide_a_microservice():
     text = "bicOne { *A = 'b'; msiSleep('1', '0'); if (*A == 'c') { fail(SYS_NOT_SUPPORTED); } }"
     text += "\nmsiSleep { nop; }"

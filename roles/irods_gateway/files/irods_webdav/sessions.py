@@ -1,13 +1,16 @@
 """Sessions with the zone: each as the user of one request, bounded in number, gone soon after use."""
 
+import contextlib
 import hashlib
 import hmac
 import secrets
 import ssl
 import threading
 import time
+import traceback
 from dataclasses import dataclass
 
+from irods.connection import Connection
 from irods.session import iRODSSession
 
 from irods_webdav.config import Config
@@ -65,6 +68,7 @@ class Sessions:
             with session.pool.get_connection():
                 pass
         except LIBRARY_ERRORS as error:
+            _abandon(error)
             _close(session)
             if nominal(code_of(error)) in LOGIN_REFUSED:
                 raise LoginRefusedError from error
@@ -132,6 +136,20 @@ class Sessions:
                 self._idle = [lease for lease in self._idle if lease not in expired]
             for lease in expired:
                 _close(lease.session)
+
+
+def _abandon(error: BaseException) -> None:
+    """Close the connection whose login failed with this error.
+
+    The library leaves it to the garbage collector, and as long as it is open no reload of the zone's server
+    ends.
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        connection = frame.f_locals.get("self")
+        if isinstance(connection, Connection):
+            with contextlib.suppress(*LIBRARY_ERRORS):
+                connection.disconnect()
+            return
 
 
 def _close(session: iRODSSession) -> None:

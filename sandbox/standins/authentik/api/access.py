@@ -12,21 +12,22 @@ from ..store import Row
 from . import groups
 from .views import Page, Views, plain
 
+
+def _of_user(call: Call, given: list[str]) -> tuple[str, list[Any]]:
+    keys = call.tx.linked_from(ROLE, "users", [int(given[-1])]).get(int(given[-1]), [])
+    return f"pk IN ({','.join('?' * len(keys))})", list(keys)
+
+
 VIEWS = Views(
     model=by_name(ROLE),
     path="rbac/roles",
     represent=plain,
     filters={
         "managed__isnull": lambda call, given: None,
-        "users": lambda call, given: _of_user(call, given),
+        "users": _of_user,
     },
     filter_fields=("name",),
 )
-
-
-def _of_user(call: Call, given: list[str]) -> tuple[str, list[Any]]:
-    keys = call.tx.linked_from(ROLE, "users", [int(given[-1])]).get(int(given[-1]), [])
-    return f"pk IN ({','.join('?' * len(keys))})", list(keys)
 
 
 def _member(call: Call) -> tuple[Row, Row]:

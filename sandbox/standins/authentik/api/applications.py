@@ -82,19 +82,21 @@ LDAP_VIEWS = Views(
     represent=represent_providers,
     filter_fields=("name", "base_dn", "authorization_flow"),
 )
-ALL_PROVIDERS = Views(
-    model=by_name(PROVIDER),
-    path="providers/all",
-    represent=lambda call, rows: list(summarise_providers(call, [row["pk"] for row in rows]).values()),
-    methods=("list", "retrieve", "destroy", "used_by"),
-    filters={"application__isnull": lambda call, given: _without_application(call, given)},
-)
 
 
 def _without_application(call: Call, given: list[str]) -> tuple[str, list[Any]]:
     used = [row["provider"] for row in call.tx.rows(APPLICATION) if row["provider"] is not None]
     negated = "NOT " if given[-1].lower() == "true" else ""
     return f"pk {negated}IN ({','.join('?' * len(used))})", used
+
+
+ALL_PROVIDERS = Views(
+    model=by_name(PROVIDER),
+    path="providers/all",
+    represent=lambda call, rows: list(summarise_providers(call, [row["pk"] for row in rows]).values()),
+    methods=("list", "retrieve", "destroy", "used_by"),
+    filters={"application__isnull": _without_application},
+)
 
 
 def setup_urls(call: Call) -> Answer:
@@ -269,7 +271,7 @@ def represent_outpost(call: Call, rows: list[Row]) -> list[dict[str, Any]]:
     for row in rows:
         application = call.tx.find(APPLICATION, provider=row["pk"])
         bind = call.tx.get(FLOW, row["authorization_flow"])
-        unbind = call.tx.get(FLOW, row["invalidation_flow"] or brand.get("flow_invalidation"))
+        unbind = call.tx.get(FLOW, str(row["invalidation_flow"] or brand.get("flow_invalidation")))
         if application is not None and bind is not None:
             shown.append(
                 {name: row[name] for name in names}

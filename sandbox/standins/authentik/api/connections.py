@@ -46,7 +46,7 @@ def validate_outpost(call: Call, instance: Row | None, cleaned: dict[str, Any]) 
     """Check that an outpost's providers are of its kind."""
     kind = cleaned.get("type", instance["type"] if instance else "")
     for row in call.tx.many(PROVIDER, cleaned.get("providers", [])).values():
-        if row["model"] != _KINDS.get(kind):
+        if row["model"] != _KINDS.get(str(kind)):
             name = _CLASSES[row["model"]]
             invalid({"providers": [f"Outpost type {kind} can't be used with {name} providers."]})
     return cleaned
@@ -240,13 +240,11 @@ def generate(call: Call) -> Answer:
     if not call.rights.has("authentik_crypto.add_certificatekeypair"):
         denied()
     wanted = {"common_name": Text(), "validity_days": Int(minimum=1)}
-    errors: dict[str, Any] = {}
+    errors: dict[str, Any] = {name: ["This field is required."] for name in wanted if name not in call.data}
     values: dict[str, Any] = {}
-    for name, kind in wanted.items():
+    for name in wanted.keys() - errors.keys():
         try:
-            if name not in call.data:
-                raise Invalid(["This field is required."])
-            values[name] = kind.clean(call.data[name], call.tx)
+            values[name] = wanted[name].clean(call.data[name], call.tx)
         except Invalid as error:
             errors[name] = error.detail
     algorithm = call.data.get("alg", "rsa")
@@ -309,7 +307,9 @@ def current_brand(call: Call) -> Answer:
             "domain": "fallback"
         }
     flows = {
-        name: call.tx.get(FLOW, value) for name, value in brand.items() if name.startswith("flow_") and value
+        name: call.tx.get(FLOW, str(value))
+        for name, value in brand.items()
+        if name.startswith("flow_") and value
     }
     settings = call.tx.find("authentik_core.settings") or {}
     return Answer(

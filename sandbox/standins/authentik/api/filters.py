@@ -33,7 +33,9 @@ def attributes(call: Call, given: list[str]) -> tuple[str, list[Any]] | None:
     return " AND ".join(parts) or "1", values
 
 
-def _attribute(name: str, value: object) -> tuple[str, list[Any]]:
+def _attribute(  # noqa: PLR0911 - one case for each lookup
+    name: str, value: object
+) -> tuple[str, list[Any]]:
     *path, last = name.split("__")
     lookup = last if path and last in {*_COMPARISONS, "icontains", "contains", "iexact", "startswith"} else ""
     steps = path if lookup else [*path, last]

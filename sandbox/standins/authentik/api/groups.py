@@ -107,7 +107,7 @@ def member(call: Call, row: Row) -> Row:
     if "pk" not in call.data:
         invalid({"pk": ["This field is required."]})
     try:
-        key = Int().clean(call.data["pk"], call.tx)
+        key = int(str(Int().clean(call.data["pk"], call.tx)))
     except Invalid as error:
         invalid({"pk": error.detail})
     user = call.tx.get(USER, key)

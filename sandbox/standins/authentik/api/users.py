@@ -146,17 +146,14 @@ def me(call: Call) -> Answer:
     rights = call.rights
     shown = represent(call, [user])[0]
     names = ("pk", "username", "name", "is_active", "is_superuser", "email", "avatar", "uid", "type")
-    return Answer(
-        {
-            "user": {name: shown[name] for name in names}
-            | {
-                "groups": [{"name": row["name"], "pk": row["pk"]} for row in groups.values()],
-                "roles": [{"name": row["name"], "pk": row["pk"]} for row in roles.values()],
-                "settings": user["attributes"].get("settings", {}),
-                "system_permissions": [name for name in special if rights.has(f"authentik_rbac.{name}")],
-            }
-        }
-    )
+    myself = {name: shown[name] for name in names} | {
+        "is_current": True,
+        "groups": [{"name": row["name"], "pk": row["pk"]} for row in groups.values()],
+        "roles": [{"name": row["name"], "pk": row["pk"]} for row in roles.values()],
+        "settings": user["attributes"].get("settings", {}),
+        "system_permissions": [name for name in special if rights.has(f"authentik_rbac.{name}")],
+    }
+    return Answer({"user": myself, "users": [myself]})
 
 
 def _system(name: str) -> bool:
@@ -170,7 +167,7 @@ def set_password(call: Call) -> Answer:
         password = Text(trim=False).clean(_asked(call, "password"), call.tx)
     except Invalid as error:
         invalid({"password": error.detail})
-    accounts.set_password(call.tx, row["pk"], password)
+    accounts.set_password(call.tx, row["pk"], str(password))
     events.record(call.tx, "password_set", "authentik.core.signals", row, {}, call.client_ip)
     return NO_CONTENT
 

@@ -1,4 +1,4 @@
-"""What all models answer alike: lists with filters and pages, single objects, making, changing and deleting."""
+"""What all models answer alike: lists with filters and pages, single objects, and changes of them."""
 
 import math
 import uuid
@@ -94,9 +94,8 @@ class Views:
         """
         where, values = ("1", []) if permission or anyone else self.visible(call)
         name = self.model.lookup if self.model.lookup != self.model.key else "pk"
-        key: Key = call.parameters["pk"]
-        if name == "pk":
-            key = key_of(self.model, key)
+        text = call.parameters["pk"]
+        key = key_of(self.model, text) if name == "pk" else text
         found = call.tx.rows(self.model.name, f"{where} AND {column(name)} = ?", [*values, key])
         if not found:
             refuse(404, f"No {self.model.title.replace(' ', '')} matches the given query.")
@@ -295,8 +294,10 @@ class Page:
         }
 
 
-def field_filter(model: Model, name: str, lookup: str, given: list[str]) -> tuple[str, list[Any]] | None:
-    """Return the condition of a filter on a field; a value that is none of its kind refuses, or is passed over.
+def field_filter(  # noqa: PLR0911 - one case for each kind of field
+    model: Model, name: str, lookup: str, given: list[str]
+) -> tuple[str, list[Any]] | None:
+    """Return the condition of a filter on a field; a value that is not of its kind may be passed over.
 
     Raises:
         ApiError: it refuses.

@@ -42,7 +42,7 @@ def metadata(document: object) -> dict[str, Any]:
 
 
 def available(folder: Path) -> dict[str, BlueprintFile]:
-    """Return the blueprints of a folder by their paths; files that are none are passed over with a warning."""
+    """Return the blueprints of a folder by their paths; other files are passed over with a warning."""
     found = {}
     for path in sorted(folder.rglob("*.yaml")) if folder.is_dir() else []:
         name = str(path.relative_to(folder))
@@ -70,7 +70,7 @@ def content_of(folder: Path, instance: Row) -> str:
     """
     if not instance["path"]:
         return str(instance["content"])
-    path = (folder / instance["path"]).resolve()
+    path = (folder / str(instance["path"])).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise ValueError(f"{instance['path']} leads out of {folder}")
     return path.read_text()

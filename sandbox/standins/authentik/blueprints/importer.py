@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
+from yaml import YAMLError
 
 from .. import accounts, cleaning, clock, effects, events, permissions
 from ..http import ApiError
@@ -45,10 +45,6 @@ _ALSO: dict[str, dict[str, Field]] = {
 }
 
 
-class _Undone(Exception):
-    """Rolls a trial back."""
-
-
 @dataclass
 class _Run:
     """One application of blueprints, with those that it has been through already."""
@@ -62,7 +58,7 @@ def problems(tx: Tx, content: str, context: Mapping[str, Any]) -> list[str]:
     """Return why a blueprint cannot be applied, by trying to and rolling back; nothing when it can.
 
     Raises:
-        yaml.YAMLError: the content is no YAML of blueprints.
+        YAMLError: the content is no YAML of blueprints.
     """
     document = load(content)
     if not isinstance(document, dict):
@@ -86,16 +82,12 @@ def _savepoint(
     tx.connection.execute(f"SAVEPOINT {name}")
     try:
         _entries(run or _Run(tx), document, context)
-        if not keep:
-            raise _Undone
-    except _Undone:
-        found: list[str] = []
     except EntryError as error:
         found = [str(error)]
     else:
-        tx.connection.execute(f"RELEASE {name}")
-        return []
-    tx.connection.execute(f"ROLLBACK TO {name}")
+        found = []
+    if found or not keep:
+        tx.connection.execute(f"ROLLBACK TO {name}")
     tx.connection.execute(f"RELEASE {name}")
     return found
 
@@ -305,7 +297,7 @@ def apply_instance(tx: Tx, settings: Settings, instance: Row, seen: set[str] | N
             found = _savepoint(tx, document, instance["context"], keep=True, run=run)
         else:
             found = []
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, YAMLError) as error:
         tx.update(BLUEPRINT, instance["pk"], {"status": "error", "last_applied": clock.now()})
         return [str(error)]
     if found:

@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 from ldaptor.protocols.ldap.ldapserver import BaseLDAPServer
-from OpenSSL import SSL
 from prometheus_client.twisted import MetricsResource
 from twisted.internet import interfaces, protocol, reactor, task, threads
 from twisted.web.resource import Resource
@@ -96,9 +95,9 @@ def _pair(address: Any) -> tuple[str, int]:  # noqa: ANN401
 def _refresh(outpost: Outpost) -> None:
     try:
         outpost.refresh()
-    except (ServerError, ValueError, SSL.Error) as problem:
+    except (ServerError, ValueError, KeyError) as problem:
         # What was read before stays in force; the next round tries again.
-        LOG.warning("providers cannot be read: %s", problem)
+        LOG.warning("providers cannot be read: %s: %s", type(problem).__name__, problem)
 
 
 def main() -> None:

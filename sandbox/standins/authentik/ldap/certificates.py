@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from OpenSSL import crypto
+from OpenSSL import SSL, crypto
 from twisted.internet import ssl
 
 VALID = timedelta(days=365)
@@ -33,11 +33,25 @@ def self_signed(name: str) -> tuple[bytes, bytes]:
 
 
 def context_of(chain: bytes, key: bytes) -> ssl.CertificateOptions:
-    """Server-side TLS, 1.2 or newer, with a chain whose first certificate is the server's."""
+    """Server-side TLS, 1.2 or newer, with a chain whose first certificate is the server's.
+
+    Raises:
+        ValueError: they cannot be read, or do not belong together.
+    """
     first, *others = x509.load_pem_x509_certificates(chain)
-    return ssl.CertificateOptions(
-        privateKey=crypto.load_privatekey(crypto.FILETYPE_PEM, key),
+    try:
+        private = crypto.load_privatekey(crypto.FILETYPE_PEM, key)
+    except crypto.Error as problem:
+        raise ValueError("the certificate's key cannot be read") from problem
+    options = ssl.CertificateOptions(
+        privateKey=private,
         certificate=crypto.X509.from_cryptography(first),
         extraCertChain=[crypto.X509.from_cryptography(other) for other in others],
         raiseMinimumTo=ssl.TLSVersion.TLSv1_2,
     )
+    try:
+        # Otherwise the first connection makes it, and finds out that the two do not belong together.
+        options.getContext()
+    except SSL.Error as problem:
+        raise ValueError("certificate and key do not belong together") from problem
+    return options

@@ -26,6 +26,8 @@ class Call:
     client_ip: str
     base_url: str
     path_values: Mapping[str, str] = field(default_factory=dict)
+    is_delegated: bool = False
+    """Whether an outpost asks for somebody whose address it says."""
 
     @property
     def is_secure(self) -> bool:

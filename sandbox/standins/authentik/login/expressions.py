@@ -3,7 +3,7 @@
 Authentik runs such expressions as Python with everything that Python can do. This module reads them with
 `ast` and walks the tree itself: assignments, `if`, `for`, `return`, `def` with plain arguments, literals,
 comprehensions, f-strings without format specifications, comparisons, `+ - * / // %` on numbers and `+` on
-what can be joined, the functions and methods named below, and attributes of `Record`s. Everything else
+what can be joined, what `expressionwords` has, and attributes of `Record`s. Everything else
 (imports, `lambda`, `while`, `try`, names or attributes that start with an underscore, formatting with `%` or
 `.format`) is refused with `ExpressionError`, never passed by.
 """
@@ -13,91 +13,13 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from .expressionwords import BINARY, COMPARE, FUNCTIONS, METHODS, ONLY_NUMBERS, UNARY
+
 MAXIMUM_STEPS = 50_000
 # Of a text, a list or a number; few steps could make very large ones.
 MAXIMUM_LENGTH = 10_000
 MAXIMUM_NUMBER = 2**64
 Value = Any
-
-_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.BitOr: operator.or_,
-    ast.BitAnd: operator.and_,
-}
-_ONLY_NUMBERS = (ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
-_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Is: operator.is_,
-    ast.IsNot: operator.is_not,
-    ast.In: lambda value, among: value in among,
-    ast.NotIn: lambda value, among: value not in among,
-}
-_UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
-    ast.Not: operator.not_,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-}
-_METHODS: dict[type, frozenset[str]] = {
-    str: frozenset(
-        [
-            "lower",
-            "upper",
-            "title",
-            "casefold",
-            "strip",
-            "lstrip",
-            "rstrip",
-            "split",
-            "rsplit",
-            "partition",
-            "rpartition",
-            "startswith",
-            "endswith",
-            "removeprefix",
-            "removesuffix",
-            "replace",
-            "join",
-            "isdigit",
-            "isalpha",
-            "isalnum",
-            "find",
-            "count",
-        ]
-    ),
-    dict: frozenset(["get", "items", "keys", "values", "update", "pop", "setdefault", "copy"]),
-    list: frozenset(["append", "extend", "insert", "index", "count", "pop", "remove", "copy"]),
-    set: frozenset(
-        [
-            "add",
-            "discard",
-            "union",
-            "intersection",
-            "difference",
-            "issubset",
-            "issuperset",
-            "isdisjoint",
-            "update",
-        ]
-    ),
-    tuple: frozenset({"index", "count"}),
-}
-FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    function.__name__: function
-    for function in (
-        *(all, any, bool, dict, enumerate, float, int, isinstance, iter, len, list, max, min, next),
-        *(reversed, set, sorted, str, sum, tuple, zip),
-    )
-}
 
 
 class ExpressionError(Exception):
@@ -270,8 +192,8 @@ class _Walk:
                 return self.value(node.body if self.value(node.test) else node.orelse)
             case ast.BinOp():
                 return self.binary(node, node.op, self.value(node.left), self.value(node.right))
-            case ast.UnaryOp() if type(node.op) in _UNARY:
-                return self.guard(node, _UNARY[type(node.op)], self.value(node.operand))
+            case ast.UnaryOp() if type(node.op) in UNARY:
+                return self.guard(node, UNARY[type(node.op)], self.value(node.operand))
             case ast.Compare():
                 return self.compare(node)
             case ast.List():
@@ -326,7 +248,7 @@ class _Walk:
                 return owner.read(node.attr)
             except KeyError:
                 raise self.refuse(node, f"{owner!r} has no {node.attr!r} here") from None
-        if node.attr in _METHODS.get(type(owner), frozenset()):
+        if node.attr in METHODS.get(type(owner), frozenset()):
             return getattr(owner, node.attr)
         raise self.refuse(node, f"{node.attr!r} of {type(owner).__name__} is not carried out here")
 
@@ -352,15 +274,15 @@ class _Walk:
 
     def binary(self, node: ast.AST, kind: ast.operator, left: Value, right: Value) -> Value:
         numbers = isinstance(left, int | float) and isinstance(right, int | float)
-        if type(kind) not in _BINARY or (isinstance(kind, _ONLY_NUMBERS) and not numbers):
+        if type(kind) not in BINARY or (isinstance(kind, ONLY_NUMBERS) and not numbers):
             raise self.refuse(node, f"{_word(kind)} of these values is not carried out here")
-        return self.guard(node, _BINARY[type(kind)], left, right)
+        return self.guard(node, BINARY[type(kind)], left, right)
 
     def compare(self, node: ast.Compare) -> bool:
         left = self.value(node.left)
         for kind, part in zip(node.ops, node.comparators, strict=True):
             right = self.value(part)
-            if not self.guard(node, _COMPARE[type(kind)], left, right):
+            if not self.guard(node, COMPARE[type(kind)], left, right):
                 return False
             left = right
         return True

@@ -74,4 +74,5 @@ def _delegated(tx: Tx, call: Call) -> Call:
         return call
     if not user["attributes"].get(CAN_OVERRIDE_IP) and tx.find(OUTPOST, service_account=user["pk"]) is None:
         return call
-    return replace(call, client_ip=call.headers.get("x-authentik-remote-ip", call.client_ip))
+    address = call.headers.get("x-authentik-remote-ip", call.client_ip)
+    return replace(call, client_ip=address, is_delegated=True)

@@ -64,8 +64,11 @@ def _oauth(web: Web, executor: Executor) -> list[Route]:
             Route(f"{root}/{name}/", web.without_session(not_post), methods=["GET", "HEAD"])
             for name in ("token", "introspect", "revoke")
         ),
-        Route(f"{root}/{{slug}}/.well-known/openid-configuration", web.without_session(discovery.document)),
-        Route(f"{root}/{{slug}}/jwks/", web.without_session(discovery.keys)),
+        Route(
+            f"{root}/{{slug}}/.well-known/openid-configuration",
+            web.without_session(discovery.document, writes=False),
+        ),
+        Route(f"{root}/{{slug}}/jwks/", web.without_session(discovery.keys, writes=False)),
         Route(
             f"{root}/{{slug}}/end-session/",
             web.with_session(Logout(web, executor).view),

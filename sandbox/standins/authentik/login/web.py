@@ -51,11 +51,11 @@ class Web:
 
         return endpoint
 
-    def without_session(self, view: PlainView) -> Endpoint:
+    def without_session(self, view: PlainView, *, writes: bool = True) -> Endpoint:
         """An endpoint for programs."""
 
         def answer(call: Call) -> Response:
-            with self.store.write() as tx:
+            with self.store.write() if writes else self.store.read() as tx:
                 return view(tx, call)
 
         async def endpoint(request: Request) -> Response:

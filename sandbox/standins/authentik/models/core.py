@@ -2,7 +2,6 @@
 
 import secrets
 import uuid
-from typing import Any
 
 from .. import clock
 from .fields import Bool, Choice, Int, Invalid, Json, Many, Ref, Text, Time, Uuid, duration, email, slug, url
@@ -49,9 +48,9 @@ def _launch_url(value: str) -> None:
     url(value.replace("%(", "").replace(")s", ""))
 
 
-def managed(**options: Any) -> Text:
+def managed(*, unique: bool = False, read_only: bool = False) -> Text:
     """Return the field that names what ships an object."""
-    return Text(default=None, null=True, **options)
+    return Text(default=None, null=True, unique=unique, read_only=read_only)
 
 
 register(
@@ -251,7 +250,15 @@ register(
             "default_token_length": Int(default=60, minimum=1),
             "pagination_default_page_size": Int(default=20, minimum=1),
             "pagination_max_page_size": Int(default=100, minimum=1),
-            "flags": Json(default={}),
+            "base_url": Text(default="", blank=True, max_length=200),
+            "flags": Json(
+                default={
+                    "core_default_app_access": True,
+                    "enterprise_audit_include_expanded_diff": False,
+                    "flows_continuous_login": False,
+                    "flows_refresh_others": False,
+                }
+            ),
         },
     ),
 )

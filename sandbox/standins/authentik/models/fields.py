@@ -336,7 +336,8 @@ class Nested(Field):
 
 def email(value: str) -> None:
     """Take e-mail addresses of ASCII with a domain."""
-    pattern = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@([A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]{2,63}"
+    label = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+    pattern = rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]+@(?:{label}\.)+[A-Za-z0-9-]{{2,63}}"
     if not re.fullmatch(pattern, value) or ".." in value or len(value) > 320:
         raise Invalid(["Enter a valid email address."])
 

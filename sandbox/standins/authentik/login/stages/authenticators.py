@@ -61,17 +61,17 @@ def take_validation(run: Run, stage: Row, answer: Answer) -> Outcome:
     if user is None:
         return Denied("No pending user.")
     subject = f"mfa:{user['username']}"
-    if not throttle.is_blocked(run.tx, subject, run.call.client_ip):
+    if not throttle.is_blocked(run.tx, subject, run.call):
         for device in _devices(run, user, stage):
             if _uses(run, device, code):
-                throttle.succeeded(run.tx, subject, run.call.client_ip)
+                throttle.succeeded(run.tx, subject, run.call)
                 arguments = dict(run.plan.context.get(METHOD_ARGS, {}))
                 run.plan.context[METHOD_ARGS] = {
                     **arguments,
                     "mfa_devices": [_challenge(device)["device_class"]],
                 }
                 return Done()
-        throttle.failed(run.tx, subject, run.call.client_ip)
+        throttle.failed(run.tx, subject, run.call)
     context = {"username": user["username"], "device_class": "mfa", "http_request": {"path": run.call.path}}
     events.record(run.tx, "login_failed", "authentik.events.signals", user, context, run.call.client_ip)
     return wrong("code", "Invalid Token. Please ensure the time on your device is accurate and try again.")

@@ -42,14 +42,14 @@ def authenticate(
     A failed try is an event and is counted; after too many the right password is refused too, for a while.
     """
     subject = identifier if user is None else str(user["username"])
-    blocked = throttle.is_blocked(run.tx, subject, run.call.client_ip)
+    blocked = throttle.is_blocked(run.tx, subject, run.call)
     method = _method(run, user, password, backends)
     if blocked or method is None or user is None or not user["is_active"]:
         if not blocked:
-            throttle.failed(run.tx, subject, run.call.client_ip)
+            throttle.failed(run.tx, subject, run.call)
         _record(run, user, subject, blocked=blocked)
         return None
-    throttle.succeeded(run.tx, subject, run.call.client_ip)
+    throttle.succeeded(run.tx, subject, run.call)
     return method
 
 

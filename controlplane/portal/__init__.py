@@ -1,0 +1,1 @@
+"""The portal: the web pages of the platform, behind its single sign-on."""
