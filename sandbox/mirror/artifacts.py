@@ -1,9 +1,10 @@
-"""What the mirror serves beside Debian's packages: iRODS, Authentik, and what the control plane and WebDAV depend on.
+"""What the mirror serves beside Debian's packages: iRODS, Authentik, and what programs in Python depend on.
 
 iRODS comes from upstream when its repository answers, else from the mirror that `BIC_IRODS_APT_MIRROR` names,
-else from the stand-in. Authentik is published as container images only, which hosts that are containers themselves
-can seldom run: it is the stand-in unless `BIC_AUTHENTIK_REGISTRY` names upstream's registry or a mirror's. The choices
-are written to the platform's state folder, where Ansible's group variables and the demo's summary read them.
+else from the stand-in. Authentik is published as container images only, which hosts that are containers
+themselves can seldom run: it is the stand-in unless `BIC_AUTHENTIK_REGISTRY` names upstream's registry or a
+mirror's. The choices are written to the platform's state folder, where Ansible's group variables and the
+demo's summary read them.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ class Choice:
 class ImageChoice(Choice):
     """Where a system comes from that upstream publishes as container images.
 
-    `registry` is the registry with its folder, and `digests` those of the images by their names; both are empty for the
-    stand-in, which is an apt repository.
+    `registry` is the registry with its folder, and `digests` those of the images by their names; both are
+    empty for the stand-in, which is an apt repository.
     """
 
     registry: str
@@ -157,8 +158,8 @@ def _digest(registry: str, image: str, version: str) -> str:
         digest = ""
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
         raise SandboxError(
-            f"BIC_AUTHENTIK_REGISTRY names {registry}, which has no image {image}:{version} that anybody may fetch: "
-            "correct it, or unset it to use the stand-in"
+            f"BIC_AUTHENTIK_REGISTRY names {registry}, which has no image {image}:{version} that anybody "
+            "may fetch: correct it, or unset it to use the stand-in"
         )
     return digest
 

@@ -16,8 +16,8 @@ module: authentik_blueprints
 short_description: Have Authentik apply blueprints, and wait until it has
 description:
   - Registers each blueprint of a folder that server and worker read as C(bic/), and has those applied whose
-    text is not the one that was applied last, or whose last application went wrong. One after the other, since
-    a blueprint may need objects of those before it.
+    text is not the one that was applied last, or whose last application went wrong. One after the other,
+    since a blueprint may need objects of those before it.
   - That a blueprint was applied does not prove that its objects are there; M(authentik_objects) looks.
 options:
   url:
@@ -114,12 +114,13 @@ def apply(api: Api, blueprint: dict[str, str], digest: str, seconds: int) -> Non
     while not is_applied(found, digest):
         if found["status"] == "error" and found["last_applied"] != before:
             raise ApiError(
-                f"the server could not apply {path}; `journalctl -u authentik-worker` says why, and the API does not"
+                f"the server could not apply {path}; `journalctl -u authentik-worker` says why, and the API"
+                " does not"
             )
         if time.monotonic() > deadline:
             raise ApiError(
-                f"{path} was not applied within {seconds} s (its status is {found['status']}); the worker may have a"
-                " backlog: look at `journalctl -u authentik-worker`, and run this again"
+                f"{path} was not applied within {seconds} s (its status is {found['status']}); the worker"
+                " may have a backlog: look at `journalctl -u authentik-worker`, and run this again"
             )
         time.sleep(PAUSE)
         found = api.call("GET", f"{LIST}{found['pk']}/")

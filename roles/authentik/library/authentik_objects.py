@@ -15,8 +15,8 @@ short_description: Look all objects of blueprints up in Authentik
 description:
   - A blueprint that failed in part may be told to have been applied. This reads each list of the API once,
     whatever the number of objects, and fails with all that is missing or different.
-  - It reads the same files as the server, so there is no second list that could say something else. What the API
-    does not tell, such as keys and passwords, is not compared.
+  - It reads the same files as the server, so there is no second list that could say something else. What the
+    API does not tell, such as keys and passwords, is not compared.
 requirements: [PyYAML]
 options:
   url:
@@ -59,7 +59,7 @@ def rights_missing(api: Api, role: str, wanted: list[str]) -> tuple[list[str], l
 
 
 def examine(api: Api, files: list[Path]) -> tuple[Judge, int]:
-    """Compare all objects of blueprints with what the server has. Raises ApiError, BlueprintError and OSError."""
+    """Compare objects of blueprints with those of the server. Raises ApiError, BlueprintError, OSError."""
     blueprints = [list(entries(path.read_text("utf-8"), path.name)) for path in files]
     wanted = [entry for blueprint in blueprints for entry in blueprint]
     sought = {
@@ -103,8 +103,8 @@ def main() -> None:
         lines = [f"- missing: {title}" for title in judge.missing]
         lines += [f"- {text}" for text in judge.different]
         module.fail_json(
-            msg="Authentik does not have what the blueprints describe; `journalctl -u authentik-worker` says why:\n"
-            + "\n".join(lines),
+            msg="Authentik does not have what the blueprints describe; `journalctl -u authentik-worker` says"
+            " why:\n" + "\n".join(lines),
             missing=judge.missing,
             different=judge.different,
         )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -86,7 +86,7 @@ def run(api: Api, wanted: list[dict[str, str]], *, dry: bool) -> list[str]:
             for found in api.all("core/tokens/", user__username=token["user"])
             if found["user"] == user["pk"]
         ]
-        now = datetime.now(timezone.utc)
+        now = datetime.now(UTC)
         # One whose key was not set yet is ours, of a run that was interrupted.
         unfinished = any(
             found["identifier"] == token["identifier"] and found["description"] == "unfinished"

@@ -25,7 +25,7 @@ class Api:
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         self._seconds = seconds
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """One request. Raises ApiError, with the status where there was an answer."""
         try:
             answer = open_url(
@@ -39,9 +39,8 @@ class Api:
             text = answer.read()
         except HTTPError as error:
             said = error.read().decode("utf-8", "replace")[:500] if error.fp else ""
-            raise ApiError(
-                f"{method} {path} was answered with {error.code}: {said or error.reason}"
-            ) from None
+            told = said or error.reason
+            raise ApiError(f"{method} {path} was answered with {error.code}: {told}") from None
         except (URLError, OSError) as error:
             raise ApiError(f"{method} {path} was not answered: {error}") from None
         try:

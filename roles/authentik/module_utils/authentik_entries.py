@@ -182,7 +182,7 @@ class Judge:
                 says = "differs" if secret else f"is {row.get(key)!r}, and should be {wanted!r}"
                 self.different.append(f"{entry.title}: {key} {says}")
 
-    def _value(self, entry: Entry, value: Any, by_id: dict[str | None, Entry]) -> Any:  # noqa: ANN401 - YAML
+    def _value(self, entry: Entry, value: Any, by_id: dict[str | None, Entry]) -> Any:
         if isinstance(value, Tag):
             return self._resolve(entry, value, by_id)
         if isinstance(value, list):
@@ -191,7 +191,7 @@ class Judge:
             return {key: self._value(entry, item, by_id) for key, item in value.items()}
         return value
 
-    def _resolve(self, entry: Entry, tag: Tag, by_id: dict[str | None, Entry]) -> Any:  # noqa: ANN401
+    def _resolve(self, entry: Entry, tag: Tag, by_id: dict[str | None, Entry]) -> Any:
         if tag.name == "KeyOf":
             other = by_id.get(tag.value)
             row = other.found if other else None
@@ -209,7 +209,7 @@ class Judge:
         raise BlueprintError(f"{entry.file} uses !{tag.name}, whose value only the server knows")
 
     @staticmethod
-    def _key(entry: Entry, row: Row | None) -> Any:  # noqa: ANN401 - a number or a UUID
+    def _key(entry: Entry, row: Row | None) -> Any:
         if row is None:
             return None
         if entry.model == "authentik_policies.policybinding" and "policybindingmodel_ptr_id" in row:
@@ -217,7 +217,7 @@ class Judge:
         return row["pk"]
 
 
-def same(key: str, found: Any, wanted: Any) -> bool:  # noqa: ANN401 - JSON
+def same(key: str, found: Any, wanted: Any) -> bool:
     """Whether the API has what a blueprint wants; what the API has beside that does not matter."""
     if isinstance(wanted, dict):
         return isinstance(found, dict) and all(
@@ -226,7 +226,9 @@ def same(key: str, found: Any, wanted: Any) -> bool:  # noqa: ANN401 - JSON
     if isinstance(wanted, list) and isinstance(found, list):
         if key in UNORDERED:
             return sorted(map(str, found)) == sorted(map(str, wanted))
-        return len(found) == len(wanted) and all(same(key, one, other) for one, other in zip(found, wanted))
+        return len(found) == len(wanted) and all(
+            same(key, one, other) for one, other in zip(found, wanted, strict=True)
+        )
     if isinstance(wanted, str) and isinstance(found, str):
         return found.strip() == wanted.strip()
     return bool(found == wanted)

@@ -50,7 +50,7 @@ GIVEN: dict[str, Any] = {
 
 
 def render(folder: Path, variables: Mapping[str, Any]) -> Path:
-    """Write secrets and blueprints below a folder, by the role's own templates; return that of the blueprints."""
+    """Write secrets and blueprints by the role's own templates; return the folder of the blueprints."""
     folder.mkdir(parents=True, exist_ok=True)
     blueprints, secrets = folder / "blueprints" / "bic", folder / "secrets"
     blueprints.mkdir(parents=True, exist_ok=True)
@@ -94,8 +94,6 @@ def render(folder: Path, variables: Mapping[str, Any]) -> Path:
                 "localhost,",
                 "-e",
                 f"@{folder / 'given.json'}",
-                "-e",
-                f"ansible_python_interpreter={sys.executable}",
                 str(folder / "play.yml"),
             ),
         ],

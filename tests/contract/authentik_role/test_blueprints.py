@@ -58,8 +58,8 @@ def test_what_was_changed_or_deleted_is_named(api: Any, rendered: Path) -> None:
     judge = judged(api, rendered)
     assert judge.missing == ["scopemapping name bic-offline_access of 20-applications.yaml"]
     assert (
-        "userloginstage name bic-login of 10-login.yaml: session_duration is 'days=30', and should be 'hours=12'"
-        in judge.different
+        "userloginstage name bic-login of 10-login.yaml: session_duration is 'days=30', and should be"
+        " 'hours=12'" in judge.different
     )
     # The provider of Grafana has lost it too.
     assert any("oauth2provider name grafana" in text for text in judge.different)
