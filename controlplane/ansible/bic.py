@@ -16,6 +16,7 @@ if _ROOT not in sys.path:
     sys.path.append(_ROOT)
 
 from controlplane.model import Host, InventoryError, Platform, Portal, Zone, load_platform  # noqa: E402
+from controlplane.model.platform import service_name  # noqa: E402
 from controlplane.model.types import Service  # noqa: E402
 
 DOCUMENTATION = r"""
@@ -103,6 +104,7 @@ def platform_variables(platform: Platform) -> dict[str, Any]:
     return {
         "ansible_user": "root",
         "bic_platform": platform.name,
+        "bic_title": platform.title,
         "bic_environment": platform.environment,
         "bic_domain": platform.domain,
         "bic_inventory_dir": str(platform.root),
@@ -116,6 +118,11 @@ def platform_variables(platform: Platform) -> dict[str, Any]:
             host.name: {
                 "address": str(host.address),
                 "fqdn": host.fqdn,
+                "names": [
+                    host.fqdn,
+                    host.name,
+                    *(name for name, place in platform.service_names.items() if place == host),
+                ],
                 "data_centre": host.data_centre,
                 "facility": host.facility or "",
                 "services": list(host.services),
@@ -123,6 +130,9 @@ def platform_variables(platform: Platform) -> dict[str, Any]:
             for host in platform.hosts.values()
         },
         "bic_store_host": platform.store.host if platform.store else "",
+        "bic_login": _public_service(platform, "authentik"),
+        "bic_federation": _public_service(platform, "federation_proxy"),
+        "bic_login_database_host": (platform.identity and platform.identity.database_host) or "",
         "bic_portal": _portal(platform.portal) if platform.portal else {},
         "bic_zones": {name: _zone(zone) for name, zone in platform.zones.items()},
     }
@@ -167,6 +177,14 @@ def host_variables(platform: Platform, host: Host) -> dict[str, Any]:
             "administrator": gateway_zone.administrator,
         }
     return variables
+
+
+def _public_service(platform: Platform, service: Service) -> dict[str, str]:
+    """Where one of the services with a public name is, or nothing."""
+    for host in platform.hosts_with(service):
+        name = service_name(service, platform.domain)
+        return {"host": host.name, "fqdn": host.fqdn, "name": name, "url": f"https://{name}"}
+    return {}
 
 
 def _portal(portal: Portal) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def link(root: Path, platform: PlatformFile, documents: Documents) -> Platform:
         root=root,
         state_dir=state_dir,
         limits=_limits(documents.policies),
-        identity=_identity(platform.identity, expand) if platform.identity else None,
+        identity=_identity(platform, platform.identity, expand) if platform.identity else None,
         portal=_portal(platform.portal, platform.identity, expand)
         if platform.portal and platform.identity
         else None,
@@ -147,9 +147,11 @@ def _zone(arrangement: Arrangement, name: str, expand: Expand) -> Zone:
     )
 
 
-def _identity(entry: IdentityEntry, expand: Expand) -> Identity:
+def _identity(platform: PlatformFile, entry: IdentityEntry, expand: Expand) -> Identity:
     ca_file = Path(expand(entry.ca_file)) if entry.ca_file else None
-    return Identity(entry.url, secret(entry.token, expand), ca_file)
+    ours = any("authentik" in host.services for host in platform.hosts.values())
+    database_host = entry.database_host or (platform.store.host if ours and platform.store else None)
+    return Identity(entry.url, secret(entry.token, expand), ca_file, database_host)
 
 
 def _portal(entry: PortalEntry, identity: IdentityEntry, expand: Expand) -> Portal:

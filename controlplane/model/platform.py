@@ -13,6 +13,17 @@ from controlplane.model.facility import Facility, Person, StorageResource
 from controlplane.model.secrets import Secret
 from controlplane.model.types import Service
 
+SERVICE_LABELS: Mapping[Service, str] = MappingProxyType(
+    {"authentik": "login", "federation_proxy": "federation"}
+)
+"""The services that have a public name of their own below the platform's domain, each with its first label.
+At most one host has each."""
+
+
+def service_name(service: Service, domain: str) -> str:
+    """The public name of one of `SERVICE_LABELS`, such as login.bic.example."""
+    return f"{SERVICE_LABELS[service]}.{domain}"
+
 
 @dataclass(frozen=True)
 class DataCentre:
@@ -113,12 +124,14 @@ class Zone:
 
 @dataclass(frozen=True)
 class Identity:
-    """The Authentik server from which teams' members come."""
+    """The Authentik server at which people log in and from which teams' members come."""
 
     url: str
     token: Secret
     ca_file: Path | None
     """The authority that its certificate must come from; None for those that the control host trusts."""
+    database_host: str | None = None
+    """Name of the host of its database; None where no host of this platform has the service `authentik`."""
 
 
 @dataclass(frozen=True)
@@ -234,6 +247,15 @@ class Platform:
     def hosts_with(self, service: Service) -> Iterator[Host]:
         """The hosts that run a service, in the inventory's order."""
         return (host for host in self.hosts.values() if service in host.services)
+
+    @property
+    def service_names(self) -> Mapping[str, Host]:
+        """The public names of services, which outlive the hosts that they are on, each with its host."""
+        return {
+            service_name(service, self.domain): host
+            for service in SERVICE_LABELS
+            for host in self.hosts_with(service)
+        }
 
     def zone_of(self, host: str) -> Zone | None:
         """The zone that a host runs a server of, or None."""

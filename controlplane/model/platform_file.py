@@ -94,10 +94,14 @@ class SecretReference(FileModel):
 
 
 class IdentityEntry(FileModel):
-    """The Authentik server from which teams' members come."""
+    """The Authentik server at which people log in and from which teams' members come."""
 
     url: Url
-    """Its address, such as https://login.bic.example."""
+    """Its address: https://login. and the platform's domain where a host of this platform has the service
+    `authentik`, such as https://login.bic.example."""
+    database_host: HostName | None = None
+    """The host of its database, one of `hosts` with the service `postgresql`; where it is not given, the host
+    of `store`. Only where a host of this platform has the service `authentik`."""
     token: SecretReference
     """Where the token is by which the control plane reads groups and users."""
     ca_file: FilePath | None = None

@@ -276,6 +276,8 @@ Service = Literal[
     "irods_catalog_provider",
     "irods_catalog_consumer",
     "irods_gateway",
+    "authentik",
+    "federation_proxy",
     "prometheus",
     "controlplane",
 ]

@@ -26,6 +26,10 @@ def summary(platform: Platform, seconds: float) -> str:
             if service in ENDPOINTS:
                 title, port, path = ENDPOINTS[service]
                 lines.append(f"  {title:<14} https://{host.address}:{port}{path}")
+    for name, host in platform.service_names.items():
+        lines.append(
+            f"  {_title(name):<14} https://{name}/ (on this machine, name {host.address} so in /etc/hosts)"
+        )
     for zone in platform.zones.values():
         provider = platform.hosts[zone.catalog_provider]
         lines.append(
@@ -34,8 +38,9 @@ def summary(platform: Platform, seconds: float) -> str:
     lines.append(f"  {'authority':<14} {platform.state_dir / 'pki' / 'ca.crt'}")
     lines += ["", "Where the software came from"]
     lines += ["  Debian packages  Debian's archive", "  Python packages  the package index, pinned by hash"]
-    choice = json.loads((platform.state_dir / CHOICE_FILE).read_text())["irods"]
-    lines.append(f"  {choice['system']:<15}  {_origin(choice)}")
+    choices = json.loads((platform.state_dir / CHOICE_FILE).read_text())
+    for choice in (choices["irods"], choices["authentik"]):
+        lines.append(f"  {choice['system']:<15}  {_origin(choice)}")
     lines += ["", "Next, try"]
     lines += [f"  {command}\n      {purpose}" for command, purpose in _next_steps(platform)]
     lines += ["", "`make demo-down` removes all of it."]
@@ -63,6 +68,11 @@ def _next_steps(platform: Platform) -> list[tuple[str, str]]:
     ]
 
 
+def _title(name: str) -> str:
+    """What the service of a public name is to a person: `login` or `federation`."""
+    return name.partition(".")[0]
+
+
 def _host(host: Host) -> str:
     what = ", ".join(service.replace("_", " ") for service in host.services)
     if host.facility:
@@ -71,8 +81,9 @@ def _host(host: Host) -> str:
 
 
 def _origin(choice: dict[str, str]) -> str:
+    what = "images" if choice.get("registry") else "packages"
     if choice["source"] == "upstream":
-        return "upstream packages"
+        return f"upstream {what}"
     if choice["source"] == "mirror":
-        return f"upstream packages from the mirror {choice['url']}"
+        return f"upstream {what} from the mirror {choice['url']}"
     return "a STAND-IN of this project: the real protocol, not the real server"

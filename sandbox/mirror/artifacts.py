@@ -1,8 +1,10 @@
-"""What the mirror serves beside Debian's packages: iRODS, and what the control plane and WebDAV depend on.
+"""What the mirror serves beside Debian's packages: iRODS, Authentik, and what programs in Python depend on.
 
 iRODS comes from upstream when its repository answers, else from the mirror that `BIC_IRODS_APT_MIRROR` names,
-else from the stand-in. The choice is written to the platform's state folder, where Ansible's group variables
-and the demo's summary read it.
+else from the stand-in. Authentik is published as container images only, which hosts that are containers
+themselves can seldom run: it is the stand-in unless `BIC_AUTHENTIK_REGISTRY` names upstream's registry or a
+mirror's. The choices are written to the platform's state folder, where Ansible's group variables and the
+demo's summary read them.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -22,6 +25,8 @@ from sandbox.fleet.image import SUITE
 from sandbox.fleet.spec import FleetSpec, SandboxError, sandbox_root
 from sandbox.fleet.system import locked, run, write_atomically
 from sandbox.mirror import apt_repository, control
+from sandbox.standins.authentik import package as authentik_standin
+from sandbox.standins.authentik.release import VERSION as AUTHENTIK_VERSION
 from sandbox.standins.irods import package as irods_standin
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -29,6 +34,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 UPSTREAM_IRODS = "https://packages.irods.org/apt"
 #: Fingerprint of the key they are signed with, the same as in the role irods_server.
 UPSTREAM_IRODS_KEY = "9014FF9F75C66C771F1CB574BD925DBDACF9B42B"
+#: Where Authentik's images are published.
+UPSTREAM_AUTHENTIK = "ghcr.io/goauthentik"
+AUTHENTIK_IMAGES = ("server", "ldap")
 #: Seconds that an upstream or a mirror may take to answer.
 PROBE_TIMEOUT = 5
 #: File in the platform's state folder that says what was taken from where.
@@ -50,10 +58,23 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class ImageChoice(Choice):
+    """Where a system comes from that upstream publishes as container images.
+
+    `registry` is the registry with its folder, and `digests` those of the images by their names; both are
+    empty for the stand-in, which is an apt repository.
+    """
+
+    registry: str
+    digests: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Artifacts:
     """All that the hosts install which is not Debian's."""
 
     irods: Choice
+    authentik: ImageChoice
     wheels_url: str
 
 
@@ -64,8 +85,9 @@ def publish(fleet: FleetSpec, report: Callable[[str], None]) -> None:
     """
     with locked(sandbox_root() / "artifacts.lock"):
         irods = _choose_irods(fleet, report)
+        authentik = _choose_authentik(fleet, report)
         _publish_wheels(fleet)
-    artifacts = Artifacts(irods=irods, wheels_url=f"{fleet.mirror_url}/wheels/")
+    artifacts = Artifacts(irods=irods, authentik=authentik, wheels_url=f"{fleet.mirror_url}/wheels/")
     fleet.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_atomically(fleet.state_dir / CHOICE_FILE, json.dumps(asdict(artifacts), indent=1) + "\n")
 
@@ -95,6 +117,51 @@ def _choose_irods(fleet: FleetSpec, report: Callable[[str], None]) -> Choice:
     packages = irods_standin.build(sandbox_root() / "cache" / "standins" / "irods")
     fingerprint = apt_repository.publish(packages, control.folder(fleet, "irods"))
     return Choice("iRODS", "stand-in", f"{fleet.mirror_url}/irods", fingerprint)
+
+
+def _choose_authentik(fleet: FleetSpec, report: Callable[[str], None]) -> ImageChoice:
+    registry = os.environ.get("BIC_AUTHENTIK_REGISTRY", "").rstrip("/")
+    if registry:
+        digests = {name: _digest(registry, name, AUTHENTIK_VERSION) for name in AUTHENTIK_IMAGES}
+        source = "upstream" if registry == UPSTREAM_AUTHENTIK else "mirror"
+        report(f"Authentik: {source.upper()} images from {registry}; the hosts must be able to run podman")
+        return ImageChoice("Authentik", source, registry, "", registry, digests)
+    report(
+        "Authentik: the STAND-IN of sandbox/standins/authentik; upstream has container images only, and "
+        "BIC_AUTHENTIK_REGISTRY names no registry"
+    )
+    packages = authentik_standin.build(sandbox_root() / "cache" / "standins" / "authentik")
+    fingerprint = apt_repository.publish(packages, control.folder(fleet, "authentik"))
+    digests = dict.fromkeys(AUTHENTIK_IMAGES, "")
+    return ImageChoice("Authentik", "stand-in", f"{fleet.mirror_url}/authentik", fingerprint, "", digests)
+
+
+def _digest(registry: str, image: str, version: str) -> str:
+    """The digest of an image's version, as its registry says. Raises SandboxError."""
+    host, _, folder = registry.partition("/")
+    path = f"{folder}/{image}" if folder else image
+    url = f"https://{host}/v2/{path}/manifests/{version}"
+    kinds = (
+        "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
+    )
+    headers = {"Accept": kinds}
+    try:
+        answer = httpx.head(url, headers=headers, timeout=PROBE_TIMEOUT, follow_redirects=True)
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            asked = dict(re.findall(r'(\w+)="([^"]*)"', answer.headers.get("WWW-Authenticate", "")))
+            query = {name: asked[name] for name in ("service", "scope") if name in asked}
+            token = httpx.get(asked["realm"], params=query, timeout=PROBE_TIMEOUT).json()["token"]
+            headers["Authorization"] = f"Bearer {token}"
+            answer = httpx.head(url, headers=headers, timeout=PROBE_TIMEOUT, follow_redirects=True)
+        digest = str(answer.headers.get("Docker-Content-Digest", ""))
+    except (httpx.HTTPError, httpx.InvalidURL, KeyError, ValueError):
+        digest = ""
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+        raise SandboxError(
+            f"BIC_AUTHENTIK_REGISTRY names {registry}, which has no image {image}:{version} that anybody "
+            "may fetch: correct it, or unset it to use the stand-in"
+        )
+    return digest
 
 
 def _publish_wheels(fleet: FleetSpec) -> None:

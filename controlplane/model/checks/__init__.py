@@ -6,12 +6,22 @@ what it cannot know because a file has other mistakes.
 
 from collections.abc import Iterator
 
-from controlplane.model.checks import facilities, names, people, platform, quotas, retention, rules, storage
+from controlplane.model.checks import (
+    facilities,
+    identity,
+    names,
+    people,
+    platform,
+    quotas,
+    retention,
+    rules,
+    storage,
+)
 from controlplane.model.documents import Documents
 from controlplane.model.problems import Problem
 
 
 def check(documents: Documents) -> Iterator[Problem]:
     """All disagreements between the files."""
-    for part in (platform, facilities, names, people, storage, quotas, retention, rules):
+    for part in (platform, identity, facilities, names, people, storage, quotas, retention, rules):
         yield from part.check(documents)

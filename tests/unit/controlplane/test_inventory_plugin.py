@@ -109,6 +109,7 @@ def test_hosts_have_what_the_architecture_promises(
     assert icat["bic_hosts"]["buffer-nantes"] == {  # type: ignore[index]
         "address": "10.77.0.21",
         "fqdn": "buffer-nantes.bic.example",
+        "names": ["buffer-nantes.bic.example", "buffer-nantes"],
         "data_centre": "dc1",
         "facility": "nantes",
         "services": [],
@@ -138,6 +139,9 @@ GRAPH = """\
   |--@postgresql:
   |  |--dc1-icat
   |--@irods_gateway:
+  |--@authentik:
+  |  |--dc1-idp
+  |--@federation_proxy:
   |--@prometheus:
   |  |--dc1-monitor
   |--@controlplane:
@@ -226,7 +230,7 @@ def test_trees_and_federation_reach_the_hosts_they_concern(inventory: Path, edit
     edit("platform.yml", "layout: one_zone\n", "")
     for name in ("nantes", "montpellier"):
         edit(f"facilities/{name}.yml", "\nquota", "\nzone: bicZone\nquota")
-    edit("platform.yml", "address: 10.77.0.13}", "address: 10.77.0.13, services: [irods_catalog_provider]}")
+    edit("platform.yml", "services: [authentik]", "services: [authentik, irods_catalog_provider]")
     result = ansible_inventory(inventory, "--list")
     assert result.returncode == 0, result.stderr
     hosts = json.loads(result.stdout, object_hook=lambda item: item.get("__ansible_unsafe", item))

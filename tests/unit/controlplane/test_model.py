@@ -75,7 +75,7 @@ def test_the_state_folder_is_beside_inventories_or_in_a_lone_inventory_or_where_
         (PLATFORM, "10.77.0.0/24", "10.77.0.0/16", "must be an IPv4 /24"),
         (PLATFORM, "10.77.0.0/24", "10.77.0.5/24", "whose host bits are zero"),
         (PLATFORM, "fleet: demo", "fleet: Demo", "'Demo' is not a fleet name"),
-        (PLATFORM, "[prometheus, c", "[promtheus, c", "did you mean 'prometheus'? allowed: controlplane"),
+        (PLATFORM, "[prometheus, c", "[promtheus, c", "did you mean 'prometheus'? allowed: authentik"),
         (PLATFORM, "{data_centre: dc2, address: 10.77.0.16}", "[]", "'dc2-hpc' must be a mapping"),
         (
             PLATFORM,

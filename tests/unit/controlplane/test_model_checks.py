@@ -33,7 +33,7 @@ hosts:
   icat1: {data_centre: dc1, address: 192.0.2.11, services: [postgresql, irods_catalog_provider]}
   node1: {data_centre: dc1, address: 192.0.2.12, services: [irods_catalog_consumer]}
   icat2: {data_centre: dc1, address: 192.0.2.13, services: [irods_catalog_provider]}
-  omero: {data_centre: dc1, address: 192.0.2.14}
+  omero: {data_centre: dc1, address: 192.0.2.14, services: [authentik]}
   hpc: {data_centre: dc1, address: 192.0.2.15}
 zones:
   oneZone:

@@ -1,8 +1,9 @@
-"""Which iRODS the sandbox takes: upstream, else a named mirror, else the stand-in."""
+"""Which iRODS and which Authentik the sandbox takes: upstream, a named mirror, or the stand-in."""
 
 from ipaddress import IPv4Network
 from pathlib import Path
 
+import httpx
 import pytest
 from ruamel.yaml import YAML
 
@@ -52,3 +53,58 @@ def test_upstream_is_the_same_here_and_in_the_role() -> None:
     defaults = YAML(typ="safe").load(role / "defaults" / "main.yml")
     assert defaults["irods_server_apt_key_fingerprint"] == artifacts.UPSTREAM_IRODS_KEY
     assert f"'{artifacts.UPSTREAM_IRODS}'" in (role / "vars" / "main.yml").read_text()
+
+
+REGISTRY = "registry.mirror.example/authentik"
+
+
+def _registry(monkeypatch: pytest.MonkeyPatch, digest: str) -> list[str]:
+    """A registry that wants a token, as public ones do; the tokens that it was shown."""
+    shown: list[str] = []
+
+    def head(url: str, *, headers: dict[str, str], **_: object) -> httpx.Response:
+        assert url.startswith("https://registry.mirror.example/v2/authentik/")
+        assert url.endswith(f"/manifests/{artifacts.AUTHENTIK_VERSION}")
+        shown.append(headers.get("Authorization", ""))
+        if "Authorization" not in headers:
+            wants = 'Bearer realm="https://auth.example/token",service="registry",scope="repository:x:pull"'
+            return httpx.Response(401, headers={"WWW-Authenticate": wants})
+        return httpx.Response(200, headers={"Docker-Content-Digest": digest} if digest else {})
+
+    def get(url: str, *, params: dict[str, str], **_: object) -> httpx.Response:
+        assert (url, params) == (
+            "https://auth.example/token",
+            {"service": "registry", "scope": "repository:x:pull"},
+        )
+        return httpx.Response(200, json={"token": "anybody"})
+
+    monkeypatch.setattr(artifacts.httpx, "head", head)
+    monkeypatch.setattr(artifacts.httpx, "get", get)
+    return shown
+
+
+def test_images_of_a_named_registry_are_pinned_by_what_it_says(
+    fleet: FleetSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BIC_AUTHENTIK_REGISTRY", REGISTRY)
+    digest = f"sha256:{'a' * 64}"
+    shown = _registry(monkeypatch, digest)
+    choice = artifacts._choose_authentik(fleet, print)
+    assert (choice.source, choice.registry) == ("mirror", REGISTRY)
+    assert choice.digests == {"server": digest, "ldap": digest}
+    assert shown[:2] == ["", "Bearer anybody"]
+
+
+def test_a_registry_without_the_image_is_an_error_and_no_stand_in(
+    fleet: FleetSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BIC_AUTHENTIK_REGISTRY", REGISTRY)
+    _registry(monkeypatch, "")
+    with pytest.raises(SandboxError, match=r"has no image server:"):
+        artifacts._choose_authentik(fleet, print)
+
+
+def test_the_role_deploys_the_version_that_the_stand_in_is() -> None:
+    defaults = YAML(typ="safe").load(artifacts.REPOSITORY / "roles" / "authentik" / "defaults" / "main.yml")
+    assert defaults["authentik_version"] == artifacts.AUTHENTIK_VERSION
+    assert defaults["authentik_registry"] == artifacts.UPSTREAM_AUTHENTIK

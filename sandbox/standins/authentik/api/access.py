@@ -73,14 +73,17 @@ def _describe(name: str) -> dict[str, Any]:
 
 
 def listing(call: Call) -> Answer:
-    """Answer all permissions that there are."""
+    """Answer all permissions that there are, or those that a role has on all objects."""
     if not call.rights.has("auth.view_permission") and not call.rights.has("authentik_rbac.view_role"):
         denied()
     words = call.value("search").lower().split()
     wanted = {
         name: call.value(name) for name in ("codename", "content_type__model", "content_type__app_label")
     }
-    shown = [_describe(name) for name in sorted(permissions.known())]
+    names = sorted(permissions.known())
+    if role := call.value("role"):
+        names = sorted(_role(call, role)["permissions"])
+    shown = [_describe(name) for name in names]
     found = [
         item
         for item in shown
