@@ -46,7 +46,9 @@ def start(fleet: FleetSpec) -> None:
         str(sandbox_root() / "cache" / "packages"),
     ]
     command += [
-        word for prefix in ("irods", "wheels") for word in ("--serve", f"{prefix}={folder(fleet, prefix)}")
+        word
+        for prefix in ("irods", "authentik", "wheels")
+        for word in ("--serve", f"{prefix}={folder(fleet, prefix)}")
     ]
     with log.open("wb") as output:
         process = subprocess.Popen(
