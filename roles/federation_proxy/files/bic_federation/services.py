@@ -17,7 +17,7 @@ from . import identity
 _TEXTS = (*identity.IDENTIFIERS, "home_organization")
 
 
-class ProofKey(RequestMicroService):  # type: ignore[misc]
+class ProofKey(RequestMicroService):
     """Demands proof of possession of the code (PKCE, S256), which SATOSA checks but does not demand."""
 
     def __init__(self, config: dict[str, Any], *args: Any, **kwargs: Any) -> None:
@@ -32,7 +32,7 @@ class ProofKey(RequestMicroService):  # type: ignore[misc]
         return super().process(context, data)
 
 
-class Identity(ResponseMicroService):  # type: ignore[misc]
+class Identity(ResponseMicroService):
     """Decides by which identifier a person is known, and passes on well-formed attributes alone."""
 
     def __init__(self, config: dict[str, Any], *args: Any, **kwargs: Any) -> None:
