@@ -30,8 +30,14 @@ class ByAddress(httpx.HTTPTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if request.url.host == NAME:
-            request.extensions = {**request.extensions, "sni_hostname": NAME}
-            request.url = request.url.copy_with(host=self._address)
+            # A copy: the browser's cookies belong to the name.
+            request = httpx.Request(
+                request.method,
+                request.url.copy_with(host=self._address),
+                headers=request.headers,
+                stream=request.stream,
+                extensions={**request.extensions, "sni_hostname": NAME},
+            )
         return super().handle_request(request)
 
 
@@ -82,6 +88,7 @@ class Journey:
         chosen = next(entry for entry in index if word in " ".join(entry["names"].values()))
         sent = self.timed("to the institution", "GET", target[1], params={"entityID": chosen["id"]})
         assert sent.status_code in (302, 303), sent.text
+        assert urlsplit(sent.headers["location"]).hostname != NAME, sent.headers["location"]
         return sent.headers["location"]
 
     def login_page(self, word: str) -> httpx.Response:
@@ -93,7 +100,7 @@ class Journey:
         page = self.login_page(word)
         assert page.status_code == 200, page.text
         action = re.search(r'<form method="post" action="([^"]+)"', page.text)
-        assert action is not None
+        assert action is not None, page.text
         form = {**hidden_fields(page.text), "login": login, "password": password}
         answer = self.timed("password", "POST", urljoin(str(page.url), action[1]), data=form)
         assert answer.status_code == 200, answer.text
