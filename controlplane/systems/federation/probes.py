@@ -16,7 +16,6 @@ from controlplane.health.net import TIMEOUT, connect, fetch
 from controlplane.health.port import Check, CheckFailedError, Probe
 from controlplane.model import Platform
 
-SERVICE: str = "federation_proxy"
 PORT = 443
 VALIDITY_LEFT = timedelta(days=2)
 """Feeds are fetched every hour and valid for some days: with less left, newer ones were not accepted."""
@@ -27,9 +26,7 @@ _VALID_UNTIL = re.compile(r'\bvalidUntil="([^"]+)"')
 
 def probes(platform: Platform) -> Iterator[Probe]:
     """One probe per federation proxy."""
-    for host in platform.hosts.values():
-        if SERVICE not in host.services:
-            continue
+    for host in platform.hosts_with("federation_proxy"):
         base, ca_file = f"https://{host.address}", platform.ca_file
         checks = (
             Check("login", partial(_offers_logins, base, ca_file)),
