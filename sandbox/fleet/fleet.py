@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.federation import control as outside
 from sandbox.fleet import host as hosts
 from sandbox.fleet import image, network, prerequisites
 from sandbox.fleet.disk import Disk
@@ -77,6 +78,7 @@ def down(fleet: FleetSpec, names: list[str], report: Report) -> None:
         if names and fleet.folder.exists():
             hosts.write_known_hosts(fleet)
         elif not names:
+            outside.stop(fleet)
             mirror.stop(fleet)
             network.down(fleet)
             if fleet.folder.exists():
@@ -135,4 +137,5 @@ def leftovers(fleet: FleetSpec) -> list[str]:
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     found += [f"mount {line.split()[4]}" for line in mounts if line.split()[4].startswith(f"{fleet.folder}/")]
     found += [f"process {pid} (artifact mirror)" for pid in mirror.pids(fleet)]
+    found += [f"process {pid} (outside world)" for pid in outside.pids(fleet)]
     return found

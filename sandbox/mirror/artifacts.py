@@ -166,7 +166,7 @@ def _digest(registry: str, image: str, version: str) -> str:
 
 def _publish_wheels(fleet: FleetSpec) -> None:
     """Serve the wheels of what hosts run in environments of their own."""
-    for name in ("controlplane", "webdav"):
+    for name in ("controlplane", "webdav", "federation"):
         _publish_wheels_of(REPOSITORY / "requirements" / f"{name}.lock", control.folder(fleet, "wheels"))
 
 

@@ -1,0 +1,1 @@
+"""The federation proxy: what health asks of it."""

@@ -1,0 +1,111 @@
+"""Can people log in with their institution's account: does the proxy answer, and is its metadata fresh?"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import httpx
+
+from controlplane.health.net import TIMEOUT, connect, fetch
+from controlplane.health.port import Check, CheckFailedError, Probe
+from controlplane.model import Platform
+
+PORT = 443
+VALIDITY_LEFT = timedelta(days=2)
+"""Feeds are fetched every hour and valid for some days: with less left, newer ones were not accepted."""
+CERTIFICATE_LEFT = timedelta(days=14)
+
+_VALID_UNTIL = re.compile(r'\bvalidUntil="([^"]+)"')
+
+
+def probes(platform: Platform) -> Iterator[Probe]:
+    """One probe per federation proxy."""
+    for host in platform.hosts_with("federation_proxy"):
+        base, ca_file = f"https://{host.address}", platform.ca_file
+        checks = (
+            Check("login", partial(_offers_logins, base, ca_file)),
+            Check("metadata", partial(_knows_institutions, base, ca_file)),
+            Check("own metadata", partial(_publishes_itself, base, ca_file)),
+            Check("certificate", partial(_certificate_lasts, str(host.address), PORT, ca_file)),
+        )
+        yield Probe("Federation", host.name, checks)
+
+
+def _offers_logins(base: str, ca_file: Path) -> str:
+    described = _json(fetch(f"{base}/.well-known/openid-configuration", ca_file))
+    if not isinstance(described, dict) or not {"issuer", "authorization_endpoint"} <= described.keys():
+        raise CheckFailedError(f"{base} does not answer as an OpenID Connect provider does")
+    issuer, where = str(described["issuer"]), str(described["authorization_endpoint"])
+    if not where.startswith(f"{issuer}/"):
+        raise CheckFailedError(f"{base} sends people to {where}, which is not below its issuer {issuer}")
+    return f"{issuer} offers logins"
+
+
+def _knows_institutions(base: str, ca_file: Path) -> str:
+    """An entity's metadata is valid as long as the feed that it came in."""
+    entries = _json(fetch(f"{base}/discovery/institutions.json", ca_file))
+    if not isinstance(entries, list) or not entries:
+        raise CheckFailedError(f"{base} knows no institution at which people could log in")
+    try:
+        # The first and the last are of the first and the last feed.
+        chosen = [str(entry["id"]) for entry in (entries[0], entries[-1])]
+    except (KeyError, TypeError) as error:
+        raise CheckFailedError(f"{base}/discovery/institutions.json is not the proxy's list") from error
+    left = min(
+        _validity_left(f"{base}/entities/%7Bsha1%7D{hashlib.sha1(name.encode()).hexdigest()}", ca_file)  # noqa: S324
+        for name in chosen
+    )
+    if left < VALIDITY_LEFT:
+        raise CheckFailedError(
+            f"the metadata of institutions expire in {_hours(left)}: no newer feed was accepted"
+        )
+    return f"{len(entries)} institutions, valid for {left.days} days"
+
+
+def _publishes_itself(base: str, ca_file: Path) -> str:
+    left = _validity_left(f"{base}/metadata/sp.xml", ca_file)
+    if left < VALIDITY_LEFT:
+        raise CheckFailedError(f"our own metadata expire in {_hours(left)}: they are not signed anew")
+    return f"our own metadata are valid for {left.days} days"
+
+
+def _certificate_lasts(address: str, port: int, ca_file: Path) -> str:
+    try:
+        context = ssl.create_default_context(cafile=str(ca_file))
+        with connect(address, port) as plain:
+            plain.settimeout(TIMEOUT)
+            with context.wrap_socket(plain, server_hostname=address) as secured:
+                certificate = secured.getpeercert() or {}
+    except OSError as error:
+        raise CheckFailedError(f"{address}:{port} cannot be asked for its certificate: {error}") from error
+    ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
+    left = ends - datetime.now(UTC)
+    if left < CERTIFICATE_LEFT:
+        raise CheckFailedError(f"the certificate of {address} expires in {_hours(left)}")
+    return f"the certificate lasts {left.days} days"
+
+
+def _validity_left(url: str, ca_file: Path) -> timedelta:
+    found = _VALID_UNTIL.search(fetch(url, ca_file).text)
+    try:
+        until = datetime.fromisoformat(found[1] if found else "")
+    except ValueError as error:
+        raise CheckFailedError(f"{url} does not say until when it is valid") from error
+    return until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)
+
+
+def _json(answer: httpx.Response) -> object:
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise CheckFailedError(f"{answer.url} does not answer in JSON") from error
+
+
+def _hours(left: timedelta) -> str:
+    return f"{left.total_seconds() / 3600:.0f} hours"
