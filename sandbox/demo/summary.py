@@ -39,8 +39,11 @@ def summary(platform: Platform, seconds: float) -> str:
     lines += ["", "Where the software came from"]
     lines += ["  Debian packages  Debian's archive", "  Python packages  the package index, pinned by hash"]
     choices = json.loads((platform.state_dir / CHOICE_FILE).read_text())
-    for choice in (choices["irods"], choices["authentik"]):
-        lines.append(f"  {choice['system']:<15}  {_origin(choice)}")
+    lines += [
+        f"  {choices[system]['system']:<15}  {_origin(choices[system])}"
+        for system, service in (("irods", "irods_catalog_provider"), ("authentik", "authentik"))
+        if any(platform.hosts_with(service))
+    ]
     lines += ["", "Next, try"]
     lines += [f"  {command}\n      {purpose}" for command, purpose in _next_steps(platform)]
     lines += ["", "`make demo-down` removes all of it."]

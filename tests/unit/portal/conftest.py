@@ -24,7 +24,7 @@ name: test
 title: Test platform
 environment: sandbox
 domain: test.example
-identity: {url: "https://login.test.example", token: {env: NOBODY}, ca_file: CA_FILE}
+identity: {url: "https://login.elsewhere.example", token: {env: NOBODY}, ca_file: CA_FILE}
 portal: {host: one, url: "https://portal.test.example", client_secret: {env: PORTAL_SECRET}}
 data_centres:
   dc1: {title: One, city: Nantes}
