@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from controlplane.model import Host, Platform
+from controlplane.model.types import Service
 from sandbox.mirror.artifacts import CHOICE_FILE
 
 #: Service → the port and path under which a person or a client reaches it.
@@ -12,6 +13,9 @@ ENDPOINTS = {
     "prometheus": ("Prometheus", 9090, "/"),
     "controlplane": ("bic exporter", 9887, "/metrics"),
 }
+
+#: System whose source was chosen → the service that shows whether it is deployed at all.
+CHOSEN: dict[str, Service] = {"irods": "irods_catalog_provider", "authentik": "authentik"}
 
 
 def summary(platform: Platform, seconds: float) -> str:
@@ -41,7 +45,7 @@ def summary(platform: Platform, seconds: float) -> str:
     choices = json.loads((platform.state_dir / CHOICE_FILE).read_text())
     lines += [
         f"  {choices[system]['system']:<15}  {_origin(choices[system])}"
-        for system, service in (("irods", "irods_catalog_provider"), ("authentik", "authentik"))
+        for system, service in CHOSEN.items()
         if any(platform.hosts_with(service))
     ]
     lines += ["", "Next, try"]
