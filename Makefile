@@ -35,7 +35,7 @@ unit: venv ## Tests of pure code and of single modules
 	$(BIN)/pytest -n 2 --dist worksteal tests/unit
 
 contract: venv ## Tests of the clients against the stand-ins, or against real servers (see CONTRIBUTING.md)
-	$(BIN)/pytest tests/contract
+	$(BIN)/pytest -n 2 --dist loadfile tests/contract
 
 resilience: venv ## Applies that are killed at every point, and servers that fail in every way
 	$(BIN)/pytest -n 2 --dist worksteal tests/resilience tests/bench
