@@ -168,6 +168,7 @@ def test_packages_have_the_versions_that_upstream_publishes(
             "5.0.2-0~bookworm",
         ),
         "irods-resource-plugin-s3": "5.0.1-0+5.0.2~bookworm",
+        "irods-rule-engine-plugin-python": "5.0.1-0+5.0.2~bookworm",
     }
     # Setup of a consumer calls iadmin, and irods-server does not depend on it.
     assert "irods-icommands" in consumer["packages"]
