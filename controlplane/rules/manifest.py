@@ -120,6 +120,11 @@ def _rule_base(document: Document[ManifestFile], folder: Path, problems: list[Pr
                 Problem(document.at("policy_enforcement_points", index), f"{point!r} is named twice")
             )
         seen.add(point)
+    if data.jobs and data.engine == PYTHON:
+        message = (
+            "the delay queue carries out rules of the rule language; write the jobs in a rule base of it"
+        )
+        problems.append(Problem(document.at("jobs"), message))
     parameters = dict(_parameters(document, problems))
     file = folder / f"{folder.name}{SUFFIXES[data.engine]}"
     text = None

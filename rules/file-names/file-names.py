@@ -1,7 +1,7 @@
 """Data objects get names that can be opened on every system that people work with.
 
-What is asked is where a data object gets its name: when it is made, copied or renamed below /ZONE/home. What has a
-bad name already can be read, removed and given a better one. Bulk puts and registrations are not asked.
+What is asked is where a data object gets its name: when it is made, copied or renamed below /ZONE/home. What
+has a bad name already can be read, removed and given a better one. Bulk puts and registrations are not asked.
 """
 
 import os
@@ -42,8 +42,9 @@ def quoted(text):
 
 
 def namesakes(callback, collection, name):
-    """The names in a collection that differ from a name by their case at most, as far as the user may read."""
-    query = f"select DATA_NAME where COLL_NAME = {quoted(collection)} and lower(DATA_NAME) = {quoted(name.lower())}"
+    """The names in a collection that differ from a name by their case at most, where the user reads them."""
+    where = f"COLL_NAME = {quoted(collection)} and lower(DATA_NAME) = {quoted(name.lower())}"
+    query = f"select DATA_NAME where {where}"
     handle = callback.msi_genquery2_execute("", query)["arguments"][0]
     found = set()
     try:

@@ -1,4 +1,4 @@
-# bic: this file belongs to irods-rule-bases, which writes it anew; rule bases of ours are modules beside it.
+# bic: this file is irods-rule-bases', which writes it anew; the rule bases are modules beside it.
 """What the rule engine for Python asks: the rule bases that server_config.json names for it, in their order.
 
 The engine (irods_rule_engine_plugin-python) knows this module alone, which every agent imports when it first
@@ -14,7 +14,7 @@ import json
 import pathlib
 
 _ENGINE = "irods_rule_engine_plugin-python"
-#: irods_state_table.h of iRODS 5.0.2; the module irods_errors has it too, but not for those who test this file.
+#: Of irods_state_table.h of iRODS 5.0.2.
 _RULE_ENGINE_CONTINUE = 5000000
 
 

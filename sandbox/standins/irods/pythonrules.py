@@ -92,11 +92,7 @@ def load(directory: Path) -> PythonRules:
         importlib.invalidate_caches()
         try:
             sys.modules |= {"irods_types": ModuleType("irods_types"), "irods_errors": _errors()}
-            module = ModuleType(_CORE)
-            module.__file__ = str(path)
-            sys.modules[_CORE] = module
-            # Not by its name: that may be another module's, of whoever runs the stand-in.
-            exec(compile(path.read_bytes(), str(path), "exec"), vars(module))  # noqa: S102 - as the engine
+            module = _import(path)
             imported = [name for name in ours & sys.modules.keys() if (directory / f"{name}.py").is_file()]
             sources = {name: (directory / f"{name}.py").read_text(encoding="utf-8") for name in imported}
         except Exception:
@@ -110,6 +106,17 @@ def load(directory: Path) -> PythonRules:
     # The engine gives these two to the module, whether it imports them or not.
     vars(module).update(irods_types=ModuleType("irods_types"), irods_errors=_errors())
     return PythonRules(module, sources=sources)
+
+
+def _import(path: Path) -> ModuleType:
+    """Import a module by its file: its name may be another's too, of whoever runs the stand-in."""
+    if not path.is_file():
+        raise ModuleNotFoundError(f"No module named {path.stem!r}", name=path.stem)
+    module = ModuleType(path.stem)
+    module.__file__ = str(path)
+    sys.modules[path.stem] = module
+    exec(compile(path.read_bytes(), str(path), "exec"), vars(module))  # noqa: S102 - as the engine does
+    return module
 
 
 class Callback:
