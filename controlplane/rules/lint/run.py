@@ -110,7 +110,8 @@ def lint_rule_bases(
                 defined,
                 on,
             )
-    for linted in (*everything, *modules.values()):
+    linted_files: list[Source | PythonSource] = [*everything, *modules.values()]
+    for linted in linted_files:
         findings = suppressed(linted.file, linted.text, findings)
     return _ordered(findings)
 
