@@ -86,7 +86,7 @@ class Server:
 
     def prepare(self) -> None:
         root = self.root
-        plugins, share = "usr/lib/irods/plugins/rule_engines", "usr/local/share/irods-rule-bases"
+        plugins, share = "usr/lib/irods/plugins/rule_engines", "usr/local/share"
         for folder in (
             plugins,
             share,
@@ -105,7 +105,7 @@ class Server:
         )
         (root / "bin" / "systemctl").write_text("#!/bin/sh\nexit 0\n")
         (root / plugins / "libirods_rule_engine_plugin-python.so").touch()
-        shutil.copy(FILES / "core.py", root / share)
+        shutil.copy(FILES / "core.py", root / share / "irods-core.py")
         for tool in (*tools.iterdir(), root / "bin" / "systemctl"):
             tool.chmod(0o755)
         for name in ("bic-tls", "core"):
