@@ -168,6 +168,9 @@ def host_variables(platform: Platform, host: Host) -> dict[str, Any]:
     }
     if zone := platform.zone_of(host.name):
         variables["bic_zone"] = _zone(zone)
+        variables["bic_python_rules"] = any(
+            use.engine == "python" and zone.name in use.zones for use in platform.rules.rule_bases.values()
+        )
     if "irods_gateway" in host.services and (entrance := platform.gateway_to(host.name)):
         gateway_zone, server = entrance
         variables["bic_gateway"] = {

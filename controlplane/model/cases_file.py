@@ -24,7 +24,7 @@ Actor = Literal["admin", "user", "other", "curator"]
 CasePath = Annotated[
     str,
     Text(
-        r"\.|[A-Za-z0-9][A-Za-z0-9 _.-]*(/[A-Za-z0-9][A-Za-z0-9 _.-]*)*",
+        r"\.|[^/.][^/]*(/[^/.][^/]*)*",
         "is not a path below the case's collection, such as raw/image.tif; write '.' for the collection",
         longest=200,
     ),

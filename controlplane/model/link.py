@@ -92,7 +92,7 @@ def link(root: Path, platform: PlatformFile, documents: Documents) -> Platform:
         else None,
         store=_store(platform, platform.store, expand) if platform.store else None,
         retention=_retention(documents.policies),
-        rules=_rules(documents.policies, arrangement),
+        rules=_rules(documents, arrangement),
     )
 
 
@@ -185,15 +185,17 @@ def _retention(policies: Policies) -> tuple[RetentionRule, ...]:
     )
 
 
-def _rules(policies: Policies, arrangement: Arrangement) -> Rules:
-    if policies.rules is None:
+def _rules(documents: Documents, arrangement: Arrangement) -> Rules:
+    if documents.policies.rules is None:
         return NO_RULES
-    entry = policies.rules.data
+    entry = documents.policies.rules.data
+    engines = {name: manifest.engine for name, manifest in (documents.manifests or {}).items() if manifest}
     uses = {
         name: RuleBaseUse(
             name,
             tuple(dict.fromkeys(map(arrangement.zone_named, use.zones or arrangement.zones))),
             MappingProxyType({key: catalogue_text(value) for key, value in use.parameters.items()}),
+            engines.get(name, "irods_rule_language"),
         )
         for name, use in entry.rule_bases.items()
     }

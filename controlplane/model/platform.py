@@ -10,6 +10,7 @@ from types import MappingProxyType
 from urllib.parse import quote, urlencode
 
 from controlplane.model.facility import Facility, Person, StorageResource
+from controlplane.model.manifest_file import Engine
 from controlplane.model.secrets import Secret
 from controlplane.model.types import Service
 
@@ -188,6 +189,8 @@ class RuleBaseUse:
     """The zones whose servers run it."""
     parameters: Mapping[str, str]
     """The values that differ from the manifest's defaults, as the catalogue keeps them."""
+    engine: Engine = "irods_rule_language"
+    """The rule engine that its manifest names, where one was read."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ from controlplane.model.source import read_text
 SUFFIXES: Mapping[Engine, str] = MappingProxyType({"irods_rule_language": ".re", "python": ".py"})
 """The ending of a rule base's file by its engine."""
 
+PYTHON: Engine = "python"
+"""The engine that servers ask before that of the rule language, so that its rule bases come first."""
+
 CASES = "cases.yml"
 
 
@@ -117,6 +120,11 @@ def _rule_base(document: Document[ManifestFile], folder: Path, problems: list[Pr
                 Problem(document.at("policy_enforcement_points", index), f"{point!r} is named twice")
             )
         seen.add(point)
+    if data.jobs and data.engine == PYTHON:
+        message = (
+            "the delay queue carries out rules of the rule language; write the jobs in a rule base of it"
+        )
+        problems.append(Problem(document.at("jobs"), message))
     parameters = dict(_parameters(document, problems))
     file = folder / f"{folder.name}{SUFFIXES[data.engine]}"
     text = None
@@ -166,8 +174,9 @@ def _parameters(document: Document[ManifestFile], problems: list[Problem]) -> It
 
 
 def _references(
-    name: str, document: Document[ManifestFile], documents: Mapping[str, object]
+    name: str, document: Document[ManifestFile], documents: Mapping[str, Document[ManifestFile]]
 ) -> Iterable[Problem]:
+    python = document.data.engine == PYTHON
     for key, others in (("after", document.data.after), ("before", document.data.before)):
         for index, other in enumerate(others):
             place = document.at(key, index)
@@ -176,10 +185,16 @@ def _references(
             elif other not in documents:
                 known = suggestion(other, (found for found in documents if found != name))
                 yield Problem(place, f"there is no rule base {other!r}; {known}")
+            elif python != (documents[other].data.engine == PYTHON) and python == (key == "after"):
+                late = other if python else name
+                yield Problem(
+                    place,
+                    f"rule bases in Python come before all others, and {late!r} is none; remove it here",
+                )
 
 
 def order(rule_bases: Mapping[str, RuleBase]) -> tuple[RuleBase, ...]:
-    """The rule bases in the order of a server's chain: by `after` and `before`, else by name.
+    """The rule bases in the order of a server's chain: Python first, by `after` and `before`, else by name.
 
     What they name and is not among them does not matter. Raises InventoryError for a circle.
     """
@@ -205,7 +220,8 @@ def order(rule_bases: Mapping[str, RuleBase]) -> tuple[RuleBase, ...]:
         first = ready.pop(0)
         ordered.append(rule_bases[first])
         sorter.done(first)
-    return tuple(ordered)
+    # What they say of each other cannot contradict this: `load_rule_bases` has seen to it.
+    return tuple(sorted(ordered, key=lambda rule_base: rule_base.engine != PYTHON))
 
 
 def effective(

@@ -107,6 +107,16 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "A parameter whose default is another one in the manifest",
             "What people read in the manifest is not what happens.",
         ),
+        "R601": Code(
+            "error",
+            "A module that servers need not have",
+            "The import fails, and with it everything that is asked of the server.",
+        ),
+        "R602": Code(
+            "warning",
+            "Something that happens when a module is imported",
+            "Every agent does it for its connection, and where it fails, all is refused.",
+        ),
         "R901": Code("warning", "A suppression that is not right", "It hides nothing, or not what is meant."),
     }
 )

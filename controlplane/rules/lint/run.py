@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from controlplane.rules.language import RuleSyntaxError, ast, client_variables, parse, parse_client_rule
+from controlplane.rules.lint import python
 from controlplane.rules.lint.chain import check_chain
 from controlplane.rules.lint.finding import Finding
 from controlplane.rules.lint.names import (
@@ -18,6 +19,7 @@ from controlplane.rules.lint.names import (
 )
 from controlplane.rules.lint.parameters import Declared, check_parameters
 from controlplane.rules.lint.points import check_manifest_points, check_points, check_session_variables
+from controlplane.rules.lint.python import PythonSource
 from controlplane.rules.lint.source import Outputs, Source, outputs_of
 from controlplane.rules.lint.suppress import suppressed
 from controlplane.rules.lint.variables import check_reached, check_variables
@@ -29,6 +31,11 @@ CLIENT_SUFFIX = ".r"
 
 def lint_file(file: str, text: str) -> list[Finding]:
     """What is wrong in one rule file, by itself; what ends with `.r` is a client's rule."""
+    if file.endswith(python.SUFFIX):
+        module = python.read(file, text)
+        if isinstance(module, Finding):
+            return [module]
+        return _ordered(suppressed(file, text, python.check(module, {})))
     source = _read(file, text)
     if isinstance(source, Finding):
         return [source]
@@ -49,8 +56,14 @@ def lint_rule_bases(
     """
     findings: list[Finding] = []
     sources: dict[str, Source] = {}
+    modules: dict[str, PythonSource] = {}
     for name, rule_base in rule_bases.items():
         if rule_base.engine != LANGUAGE:
+            module = python.read(shown[name], rule_base.text)
+            if isinstance(module, Finding):
+                findings.append(module)
+            else:
+                modules[name] = module
             continue
         read = _read(shown[name], rule_base.text)
         if isinstance(read, Finding):
@@ -70,7 +83,7 @@ def lint_rule_bases(
     # Where a file cannot be read, what it defines is not known either, and calls of it are no mistakes.
     whole = not findings
     for name, source in sources.items():
-        manifest = f"{shown[name].rpartition('/')[0]}/manifest.yml".lstrip("/")
+        manifest = _manifest_of(shown[name])
         found = [
             *_of_file(source, defined, constructors, outputs),
             *check_our_names(source),
@@ -79,13 +92,27 @@ def lint_rule_bases(
             *check_parameters(name, source, declared, manifest),
         ]
         findings += [finding for finding in found if whole or finding.code != "R101"]
+    for name, module in modules.items():
+        points = rule_bases[name].policy_enforcement_points
+        found = [
+            *python.check(module, defined),
+            *python.check_manifest(name, module, points, declared, _manifest_of(shown[name])),
+        ]
+        findings += [finding for finding in found if whole or finding.code != "R101"]
     for on, chain in _different(chains):
         present = [sources[rule_base.name] for rule_base in chain if rule_base.name in sources]
         findings += check_chain(present, on)
         if whole:
             findings += _missing(present, defined, on)
-    for source in everything:
-        findings = suppressed(source.file, source.text, findings)
+            findings += _missing_in_modules(
+                [modules[rule_base.name] for rule_base in chain if rule_base.name in modules],
+                present,
+                defined,
+                on,
+            )
+    linted_files: list[Source | PythonSource] = [*everything, *modules.values()]
+    for linted in linted_files:
+        findings = suppressed(linted.file, linted.text, findings)
     return _ordered(findings)
 
 
@@ -118,6 +145,21 @@ def _missing(chain: Sequence[Source], defined: Defined, on: str) -> Iterator[Fin
             if call.name in defined and call.name not in present:
                 text = f"{call.name} is in a rule base that does not run on {on}: put it in force there too"
                 yield source.finding(call, "R104", text)
+
+
+def _missing_in_modules(
+    modules: Iterable[PythonSource], chain: Sequence[Source], defined: Defined, on: str
+) -> Iterator[Finding]:
+    present = defined_in(chain)
+    for module in modules:
+        for call, name in module.calls():
+            if name in defined and name not in present:
+                text = f"{name} is in a rule base that does not run on {on}: put it in force there too"
+                yield module.finding(call, "R104", text)
+
+
+def _manifest_of(file: str) -> str:
+    return f"{file.rpartition('/')[0]}/manifest.yml".lstrip("/")
 
 
 def _different(chains: Mapping[str, Sequence[RuleBase]]) -> Iterable[tuple[str, Sequence[RuleBase]]]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from controlplane.errors import BicError
-from controlplane.rules.rollout.release import FOUNDATION, Release, rule_base_of
+from controlplane.rules.rollout.release import FOUNDATION, Release, rule_base_of, suffix_of
 
 
 class AnswerError(BicError):
@@ -32,7 +32,7 @@ class ServerState:
     """What `irods-rule-bases status` tells of a server."""
 
     active: tuple[str, ...]
-    """The rule engine's list, in its order."""
+    """The lists of the rule engines, one behind the other, in their order."""
     texts: Mapping[str, str]
     """The texts of our files in it, as they are now."""
     missing: tuple[str, ...]
@@ -126,17 +126,19 @@ def _findings(release: Release, state: ServerState) -> list[Finding]:
     for name, file in wanted.items():
         before = present.get(name)
         if before is None:
-            found.append(Finding(name, Difference.NEW, _diff(name, "", file.text)))
+            found.append(Finding(name, Difference.NEW, _diff("", "", file.name, file.text)))
         elif before in state.missing:
-            found.append(Finding(name, Difference.MISSING, _diff(name, "", file.text)))
+            found.append(Finding(name, Difference.MISSING, _diff("", "", file.name, file.text)))
         elif before in state.edited:
-            found.append(Finding(name, Difference.EDITED, _diff(name, state.texts[before], file.text)))
+            diff = _diff(before, state.texts[before], file.name, file.text)
+            found.append(Finding(name, Difference.EDITED, diff))
         elif before != file.name:
-            text = state.texts.get(before, "")
-            found.append(Finding(name, Difference.CHANGED, _diff(name, text, file.text)))
+            diff = _diff(before, state.texts.get(before, ""), file.name, file.text)
+            found.append(Finding(name, Difference.CHANGED, diff))
     for name, before in present.items():
         if name not in wanted:
-            found.append(Finding(name, Difference.REMOVED, _diff(name, state.texts.get(before, ""), "")))
+            diff = _diff(before, state.texts.get(before, ""), "", "")
+            found.append(Finding(name, Difference.REMOVED, diff))
     if not found and state.active != release.names:
         found.append(Finding("", Difference.MOVED, _order_diff(state.active, release.names)))
     if not found and state.effect != "nothing":
@@ -144,13 +146,13 @@ def _findings(release: Release, state: ServerState) -> list[Finding]:
     return found
 
 
-def _diff(rule_base: str, before: str, after: str) -> str:
-    """A unified diff, whose last lines say when a text does not end with a line's end."""
+def _diff(old: str, before: str, new: str, after: str) -> str:
+    """A unified diff between two files by their names, whose last lines say when no line's end is there."""
     lines = difflib.unified_diff(
         before.splitlines(keepends=True),
         after.splitlines(keepends=True),
-        f"{rule_base}.re on the server" if before else "/dev/null",
-        f"{rule_base}.re in the repository" if after else "/dev/null",
+        f"{rule_base_of(old)}{suffix_of(old)} on the server" if before else "/dev/null",
+        f"{rule_base_of(new)}{suffix_of(new)} in the repository" if after else "/dev/null",
     )
     return "".join(
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from controlplane.errors import BadInputError
-from controlplane.rules.manifest import RuleBase
+from controlplane.model.manifest_file import Engine
+from controlplane.rules.manifest import PYTHON, SUFFIXES, RuleBase
 
 FOUNDATION = ("bic-tls", "core")
 """Rule bases that every server has from its role, behind ours."""
@@ -15,7 +16,7 @@ FOUNDATION = ("bic-tls", "core")
 LONGEST_NAME = 63
 """Characters of a rule base's name that the rule engine reads (NAME_LEN in `parse_irbSet` of iRODS 5.0.2)."""
 
-_OURS = re.compile(r"bic-([a-z0-9-]+)-[0-9a-f]{12}")
+_OURS = re.compile(r"bic(?:-([a-z0-9-]+)-|_([a-z0-9_]+)_)[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,16 @@ class RuleFile:
     rule_base: str
     version: str
     text: str
+    engine: Engine = "irods_rule_language"
 
     @property
     def name(self) -> str:
-        """The name by which a server's configuration refers to it: it changes with the text."""
-        return f"bic-{self.rule_base}-{hashlib.sha256(self.text.encode()).hexdigest()[:12]}"
+        """The name by which a server's configuration refers to it: it changes with the text.
+
+        A module of Python has no hyphen in its name, and what is in the rule language always has.
+        """
+        name = f"bic-{self.rule_base}-{hashlib.sha256(self.text.encode()).hexdigest()[:12]}"
+        return name.replace("-", "_") if self.engine == PYTHON else name
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Release:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The whole list for the rule engine, in the order in which rules are looked for."""
+        """The whole list for the rule engines, in the order in which rules are looked for."""
         return (*(file.name for file in self.files), *FOUNDATION)
 
 
@@ -48,13 +54,7 @@ def release(chain: Iterable[RuleBase]) -> Release:
     """The release for a server's effective chain. Raises BadInputError for what cannot be rolled out."""
     files = []
     for rule_base in chain:
-        if rule_base.engine != "irods_rule_language":
-            raise BadInputError(
-                f"{rule_base.file}: rule bases in Python cannot be rolled out yet: that engine reads "
-                "/etc/irods/core.py alone, which has no name for each version. Take it out of "
-                "policies/rules.yml and install it by the role"
-            )
-        file = RuleFile(rule_base.name, rule_base.version, rule_base.text)
+        file = RuleFile(rule_base.name, rule_base.version, rule_base.text, rule_base.engine)
         if len(file.name) > LONGEST_NAME:
             most = LONGEST_NAME - len(file.name) + len(rule_base.name)
             raise BadInputError(
@@ -73,4 +73,10 @@ def releases(effective: Mapping[str, Iterable[RuleBase]]) -> Mapping[str, Releas
 def rule_base_of(name: str) -> str:
     """The rule base whose file has this name on a server, or the name itself where it is none of ours."""
     ours = _OURS.fullmatch(name)
-    return ours.group(1) if ours else name
+    return (ours.group(1) or ours.group(2).replace("_", "-")) if ours else name
+
+
+def suffix_of(name: str) -> str:
+    """The ending of the file that has this name on a server."""
+    ours = _OURS.fullmatch(name)
+    return SUFFIXES["python" if ours and ours.group(2) else "irods_rule_language"]

@@ -4,6 +4,7 @@ import base64
 
 from . import delayqueue, rules
 from .api import EXEC_MY_RULE, Reply, api
+from .config import PYTHON_ENGINE
 from .errors import Code, IrodsError
 from .session import Session
 from .wire import Message, Node, element, leaf, text
@@ -46,6 +47,8 @@ def execute_rule(session: Session, message: Message) -> Reply:
     instance = node.keywords().get("instance_name")
     if instance is not None and instance not in session.config.rule_engine_instances:
         raise IrodsError(Code.SYS_INVALID_INPUT_PARAM, f"no rule engine instance {text(instance)}")
+    if instance is not None and text(instance).startswith(PYTHON_ENGINE):
+        raise IrodsError(Code.SYS_NOT_SUPPORTED, "the stand-in runs no rules in Python for clients")
     given = {
         parameter.get("label"): parameter.child("STR_PI").get("myStr")
         for parameter in node.child("MsParamArray_PI").children("MsParam_PI")

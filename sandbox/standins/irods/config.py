@@ -9,6 +9,7 @@ from .release import VERSION
 
 RELEASE = "rods" + ".".join(map(str, VERSION))
 API_VERSION = "d"
+PYTHON_ENGINE = "irods_rule_engine_plugin-python"
 PAM_CHECK = ("/usr/sbin/irodsPamAuthCheck",)
 
 
@@ -61,6 +62,8 @@ class ServerConfig:
     match_hash_policy: str
     rule_bases: tuple[str, ...]
     rule_engine_instances: tuple[str, ...]
+    python: bool
+    """Whether there is the rule engine for Python, which is asked before the one of the rule language."""
     catalogue: Path
     rules_directory: Path
     tls_server: TlsServer | None = None
@@ -128,6 +131,7 @@ def parse(document: dict[str, Any], catalogue: Path, rules_directory: Path) -> S
         match_hash_policy=document["match_hash_policy"],
         rule_bases=tuple(rule_bases),
         rule_engine_instances=tuple(engine["instance_name"] for engine in engines),
+        python=any(engine["plugin_name"] == PYTHON_ENGINE for engine in engines),
         catalogue=catalogue,
         rules_directory=rules_directory,
         grace_seconds=float(document["graceful_shutdown_timeout_in_seconds"]),

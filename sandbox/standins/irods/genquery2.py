@@ -17,6 +17,7 @@ from .errors import Code, IrodsError
 DEFAULT_LIMIT = 256
 
 _TOKEN = re.compile(r"\s*(?:('(?:[^']|'')*')|([A-Za-z_][A-Za-z0-9_]*)|(\d+)|(<>|!=|<=|>=|[=<>(),*]))")
+_NUMBERED = re.compile(r"\\x([0-9A-Fa-f]{2})")
 _FUNCTIONS = ("count", "sum", "avg", "min", "max", "lower", "upper", "length")
 _AGGREGATES = ("count", "sum", "avg", "min", "max")
 
@@ -176,7 +177,7 @@ class _Parser:
         token = self._take()
         if not token.startswith("'"):
             raise _syntax_error()
-        return token[1:-1].replace("''", "'")
+        return _NUMBERED.sub(lambda found: chr(int(found[1], 16)), token[1:-1].replace("''", "'"))
 
     def _number(self) -> int:
         token = self._take()

@@ -44,6 +44,8 @@ class Options:
     negotiation_key: str = "32_byte_server_negotiation_key__"
     rule_bases: tuple[tuple[str, str], ...] = ()
     """Names and texts of rule bases that stand before `core`."""
+    python: bool = False
+    """Whether there is the rule engine for Python, which reads `core.py` in the directory."""
     grace_seconds: float = 30.0
     reload_seconds: float = 0.05
     """How long the port stays closed at a reload after the last client has left."""
@@ -80,6 +82,7 @@ def configuration(options: Options) -> ServerConfig:
         match_hash_policy="compatible",
         rule_bases=(*(name for name, _ in options.rule_bases), "core"),
         rule_engine_instances=(_RULE_ENGINE, "irods_rule_engine_plugin-cpp_default_policy-instance"),
+        python=options.python,
         catalogue=options.directory / "catalogue.db",
         rules_directory=options.directory,
         grace_seconds=options.grace_seconds,

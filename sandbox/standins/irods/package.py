@@ -153,6 +153,14 @@ def packages(release: tuple[int, ...], catalogue_schema: int) -> list[Package]:
             iadmin,
             iadmin,
         ),
+        _package(
+            "irods-rule-engine-plugin-python",
+            "rule engine for Python, whose code is in the server's package",
+            f"irods-runtime (= {version}), irods-server (= {version}), python3 (>= 3.11)",
+            # A plugin has a version of its own, and that of the servers after the plus.
+            f"5.0.1-0+{number}~bookworm",
+            {"usr/lib/irods/plugins/rule_engines/libirods_rule_engine_plugin-python.so": _NOTICE},
+        ),
     ]
 
 

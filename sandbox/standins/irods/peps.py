@@ -8,6 +8,7 @@ so.
 import base64
 from collections.abc import Callable
 
+from . import structures as python
 from .api import APIS
 from .rulevalues import Value
 from .sessionvariables import Identity
@@ -156,3 +157,30 @@ def parameters(number: int, message: Message, identity: Identity) -> list[Value 
     elif serializer is not None:
         given.append(dict(serializer(Node.parse(message.body))))
     return given + [_NO_VALUE] * outputs
+
+
+_STRUCTURES: dict[object, Callable[[Node], object]] = {
+    _data_object: python.data_object,
+    _two_objects: python.two_objects,
+    _collection: python.collection,
+}
+
+
+def has_structures(point: str) -> bool:
+    """Return whether a rule in Python gets the input of the API that a point is around."""
+    return _INPUTS.get(APIS[points()[point]].name, (None, 1))[0] in _STRUCTURES
+
+
+def structures(number: int, message: Message, identity: Identity) -> list[object]:
+    """Return what a rule in Python is called with instead; None for what is not there or has no structure."""
+    serializer, outputs = _INPUTS.get(APIS[number].name, (None, 1))
+    given: list[object] = [
+        _INSTANCE,
+        python.connection(
+            (identity.client, identity.client_zone), (identity.proxy, identity.proxy_zone), identity.address
+        ),
+    ]
+    if serializer is not None:
+        make = _STRUCTURES.get(serializer)
+        given.append(None if make is None else make(Node.parse(message.body)))
+    return [*given, *[None] * outputs]

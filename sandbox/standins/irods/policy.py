@@ -72,9 +72,9 @@ class Points:
             phases = {
                 name.rpartition("_")[2]: name
                 for name, api in dynamic.items()
-                if api == number and name in rules.by_name
+                if api == number and rules.has(name)
             }
-            static = [point for point in STATIC.get(number, ()) if point.rule in rules.by_name]
+            static = [point for point in STATIC.get(number, ()) if rules.has(point.rule)]
             if phases or static:
                 found[number] = _Api(
                     phases,
@@ -105,7 +105,8 @@ class Policy:
     def scope(self, variables: Mapping[str, Value] | None = None) -> Scope:
         """Return what a rule of this connection runs with."""
         known = Variables(self._identity.variables() | dict(variables or {}))
-        made = Scope(known, self._scope.request, self._scope.log, self._scope.alive)
+        given = self._scope
+        made = Scope(known, given.request, given.log, given.alive, given.exception)
         known.scope = made
         return made
 
@@ -179,7 +180,9 @@ class Policy:
             return 0
         scope = self.scope()
         try:
-            status = self._rules.run(name, peps.parameters(number, message, self._identity), scope)
+            given = peps.parameters(number, message, self._identity)
+            structures = peps.structures(number, message, self._identity)
+            status = self._rules.run(name, given, scope, structures)
         except RuleError as error:
             scope.log(f"{name} failed: {error.code} {error.message}")
             raise IrodsError(error.code) from error

@@ -9,17 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 # Importing the microservices registers them.
-from . import delayqueue, evaluation, microservices, microservices_data, rulequeries
+from . import delayqueue, evaluation, microservices, microservices_data, rulequeries, rulequeries2
 from .column_names import NUMBERS
 from .errors import Code, IrodsError
 from .evaluation import SPECIAL, Evaluation
+from .pythonrules import CONTINUE, PythonRules
+from .pythonrules import load as load_python
 from .rulelang import RuleSyntaxError, location, parse
 from .rulescope import MICROSERVICES, Arguments, Effects, Scope
 from .ruletree import Call, Operation, Query, Rule, Variable, expressions, within
 from .rulevalues import FUNCTIONS, RuleError
 from .sessionvariables import NAMES as SESSION_VARIABLES
 
-LIBRARIES = (delayqueue, evaluation, microservices, microservices_data, rulequeries)
+LIBRARIES = (delayqueue, evaluation, microservices, microservices_data, rulequeries, rulequeries2)
 
 # What iRODS's own policy plugin answers where no rule base has a rule.
 DEFAULT_NEGOTIATION = "CS_NEG_REFUSE"
@@ -33,6 +35,8 @@ class RuleBase:
 
     rules: Sequence[Rule] = ()
     initialized: bool = True
+    python: PythonRules | None = None
+    """The rules in Python, of a server that has the engine for them."""
     by_name: Mapping[str, Sequence[Rule]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -41,11 +45,34 @@ class RuleBase:
             found.setdefault(rule.name, []).append(rule)
         object.__setattr__(self, "by_name", found)
 
-    def run(self, name: str, arguments: Arguments, scope: Scope) -> int:
+    def has(self, name: str) -> bool:
+        """Return whether there is a rule of a name, or an answer to whoever asks for it."""
+        return name in self.by_name or (self.python is not None and self.python.has(name))
+
+    def run(
+        self, name: str, arguments: Arguments, scope: Scope, structures: Sequence[object] | None = None
+    ) -> int:
         """Carry out a policy rule; its parameters' last values are left in the arguments.
+
+        A rule in Python comes first, with `structures` where these are what it gets instead. Only when it
+        says so, the rule language is asked too, as in `control` of irods_re_plugin.hpp.
 
         Returns the integer that it ends with, 0 for anything else. Raises `RuleError`.
         """
+        if self.python is not None and self.python.has(name):
+            given = arguments if structures is None else list(structures)
+            status = self.python.run(name, given, scope, self._call)
+            if status not in (CONTINUE, Code.SYS_NOT_SUPPORTED):
+                return status
+            if name not in self.by_name:
+                return 0
+        result = Evaluation(self.by_name, scope).call(name, arguments, 0)
+        return result if isinstance(result, int) and not isinstance(result, bool) else 0
+
+    def _call(self, name: str, arguments: Arguments, scope: Scope) -> int:
+        """Carry out a rule or microservice for a rule in Python. Raises `RuleError`."""
+        if self.has(name):
+            return self.run(name, arguments, scope)
         result = Evaluation(self.by_name, scope).call(name, arguments, 0)
         return result if isinstance(result, int) and not isinstance(result, bool) else 0
 
@@ -54,7 +81,7 @@ class RuleBase:
 
         Raises `RuleError` when the rule fails: the connection is refused then.
         """
-        if _NEGOTIATION not in self.by_name:
+        if not self.has(_NEGOTIATION):
             return DEFAULT_NEGOTIATION
         arguments: Arguments = [""]
         self.run(_NEGOTIATION, arguments, scope)
@@ -70,7 +97,7 @@ class RuleBase:
         return self._settings(_QUOTA, scope).settings.get("msiSetRescQuotaPolicy") == ("on",)
 
     def _settings(self, name: str, scope: Scope) -> Effects:
-        if name not in self.by_name:
+        if not self.has(name):
             return Effects()
         try:
             self.run(name, [], scope)
@@ -80,8 +107,12 @@ class RuleBase:
         return scope.effects
 
 
-def load(directory: Path, names: Sequence[str]) -> tuple[RuleBase, list[str]]:
-    """Read the rule bases `NAME.re` of a directory, in order; return the rules and what to log as errors."""
+def load(directory: Path, names: Sequence[str], *, python: bool = False) -> tuple[RuleBase, list[str]]:
+    """Read the rule bases `NAME.re` of a directory, in order; return the rules and what to log as errors.
+
+    With `python`, the rules in `core.py` too, whose mistakes are logged when somebody asks for a rule.
+    """
+    modules = load_python(directory) if python else None
     rules: list[Rule] = []
     for name in names:
         path = directory / f"{name}.re"
@@ -89,10 +120,12 @@ def load(directory: Path, names: Sequence[str]) -> tuple[RuleBase, list[str]]:
             rules += parse(path.read_text())
         except RuleSyntaxError as error:
             # As the real engine, which reads no further.
-            return RuleBase((), initialized=False), [str(error.named(name))]
+            return RuleBase((), initialized=False, python=modules), [str(error.named(name))]
         except OSError as error:
-            return RuleBase((), initialized=False), [f"{path}: cannot be read: {error.strerror}"]
-    return RuleBase(tuple(rules)), []
+            return RuleBase((), initialized=False, python=modules), [
+                f"{path}: cannot be read: {error.strerror}"
+            ]
+    return RuleBase(tuple(rules), python=modules), []
 
 
 def unsupported(directory: Path, names: Sequence[str], points: frozenset[str]) -> list[str]:

@@ -20,6 +20,8 @@ class Effects:
     stderr: str = ""
     status: int = 0
     """What a microservice has set as the outcome of the operation that the policy is about."""
+    queries: dict[str, list[list[str]]] = field(default_factory=dict)
+    """The answers of GenQuery2 that are being read, by handle; the first row is the present one."""
 
 
 def _no_request(number: int, _body: str) -> Message:
@@ -31,13 +33,14 @@ class Scope:
     """What surrounds a rule: session variables (without the dollar), the catalogue, the log.
 
     `request` asks the zone, as an API with a packed structure, in the name of the client. `alive` tells
-    whether there is still somebody to run for.
+    whether there is still somebody to run for. `exception` logs what a rule in Python failed with.
     """
 
     variables: Mapping[str, Value] = field(default_factory=dict)
     request: Callable[[int, str], Message] = _no_request
     log: Callable[[str], None] = lambda _line: None
     alive: Callable[[], bool] = lambda: True
+    exception: Callable[[str], None] = lambda _text: None
     effects: Effects = field(default_factory=Effects)
 
 

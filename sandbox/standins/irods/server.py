@@ -100,6 +100,11 @@ class State:
             self._local[host] = resources.is_own_address(host)
         return self._local[host]
 
+    def exception(self, text: str) -> None:
+        """Log what a rule in Python failed with, as its engine does."""
+        fields = {"rule_engine_plugin": "python", "python_exception": text}
+        self.log.write("error", "rule_engine", "caught python exception", **fields)
+
 
 def load(
     config: ServerConfig,
@@ -113,11 +118,14 @@ def load(
     One with an error does not stop the server, it drops all policy, as on the real one; it is logged. So is
     what the stand-in does not carry out.
     """
-    rule_base, problems = rules.load(config.rules_directory, config.rule_bases)
+    rule_base, problems = rules.load(config.rules_directory, config.rule_bases, python=config.python)
     for problem in problems:
         log.write("error", "rule_engine", problem)
     if rule_base.initialized:
         for line in rules.unsupported(config.rules_directory, config.rule_bases, policy.served()):
+            log.write("warn", "rule_engine", line)
+    if rule_base.python:
+        for line in rule_base.python.unsupported(rule_base.by_name, policy.served()):
             log.write("warn", "rule_engine", line)
     tls = None if config.tls_server is None else TlsFiles(config.tls_server)
     return State(config, rule_base, policy.Points.of(rule_base), tls, catalogue, log, started, faults)
@@ -125,7 +133,11 @@ def load(
 
 def _negotiation(state: State, channel: Channel) -> str:
     """Return what the rules demand of a connection. Raises -1101000 or whatever the rule fails with."""
-    scope = Scope(log=lambda line: state.log.write("info", "rule_engine", line), alive=channel.connected)
+    scope = Scope(
+        log=lambda line: state.log.write("info", "rule_engine", line),
+        alive=channel.connected,
+        exception=state.exception,
+    )
     try:
         return state.rules.negotiation(scope)
     except RuleError as error:

@@ -94,7 +94,12 @@ class Session:
         """The rules around the APIs of this connection; of another server's client, of those it hands on."""
         state = self._state
         points = state.points.forwarded() if self._hands_on else state.points
-        scope = Scope(request=self.request, log=self._log_rule, alive=self._channel.connected)
+        scope = Scope(
+            request=self.request,
+            log=self._log_rule,
+            alive=self._channel.connected,
+            exception=self._state.exception,
+        )
         return Policy(state.rules, points, self._identity, scope)
 
     def _log_rule(self, line: str) -> None:

@@ -3,9 +3,10 @@
 On a stand-in the rule bases stand in its rule engine; a real zone that is named must have them installed.
 """
 
+import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,16 @@ from controlplane.rules import case_site
 from controlplane.rules.case_site import CaseSite
 from controlplane.rules.cases import Case, load_cases
 from controlplane.rules.jobs import jobs_of, settle_jobs
-from controlplane.rules.manifest import RuleBase, load_rule_bases, order
+from controlplane.rules.manifest import PYTHON, RuleBase, load_rule_bases, order
+from controlplane.rules.rollout.release import release
 from controlplane.rules.run_cases import CaseResult, run_cases
 from controlplane.systems.irods import calls
 from controlplane.systems.irods.client import Client, Endpoint, IrodsError, open_session
 from controlplane.systems.irods.resources import POLICY_GROUP, parameter_attribute
 
-RULES = Path(__file__).parents[3] / "rules"
+CLONE = Path(__file__).parents[3]
+RULES = CLONE / "rules"
+CORE = CLONE / "roles/irods_server/files/core.py"
 SHIPPED = load_rule_bases(RULES)
 CASES = {name: load_cases(rule_base) for name, rule_base in SHIPPED.items()}
 NO_SUCH_API = "SYS_UNMATCHED_API_NUM"
@@ -37,14 +41,32 @@ def entrance(server: IrodsServer) -> Endpoint:
     return Endpoint(server.host, server.port, server.zone, server.user, server.password, server.ca_file)
 
 
+def write_python(folder: Path, modules: Mapping[str, str]) -> None:
+    """Put rule bases in Python where a server reads them, as irods-rule-bases does."""
+    folder.mkdir(parents=True)
+    engine = {
+        "plugin_name": "irods_rule_engine_plugin-python",
+        "plugin_specific_configuration": {"bic_rule_bases": [*modules]},
+    }
+    config = {"plugin_configuration": {"rule_engines": [engine]}}
+    (folder / "server_config.json").write_text(json.dumps(config))
+    (folder / "core.py").write_text(CORE.read_text())
+    for name, text in modules.items():
+        (folder / f"{name}.py").write_text(text)
+
+
 @pytest.fixture(scope="module")
 def protected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     """A zone in which all shipped rule bases are in force."""
     if value := os.environ.get(VARIABLE):
         yield entrance(named_server(value))
         return
-    chain = tuple((found.name, found.text) for found in order(SHIPPED))
-    with standin_server(tmp_path_factory.mktemp("protected"), rule_bases=chain) as server:
+    directory = tmp_path_factory.mktemp("protected")
+    files = release(order(SHIPPED)).files
+    python = [file for file in files if file.engine == PYTHON]
+    chain = tuple((file.name, file.text) for file in files if file not in python)
+    write_python(directory / "server", {file.name: file.text for file in python})
+    with standin_server(directory, rule_bases=chain, python=True) as server:
         yield entrance(server)
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-COMMAND = Path(__file__).parents[3] / "roles" / "irods_server" / "files" / "irods-rule-bases"
+FILES = Path(__file__).parents[3] / "roles" / "irods_server" / "files"
+COMMAND = FILES / "irods-rule-bases"
 
 #: Stands for irods-service: what runs is what was on disk at the last reload. A reload is counted.
 SERVICE = """#!/usr/bin/python3
@@ -21,8 +22,12 @@ import json, sys
 from pathlib import Path
 root = Path(sys.argv[0]).parents[3]
 config = json.loads((root / "etc/irods/server_config.json").read_text())
-names = config["plugin_configuration"]["rule_engines"][0]["plugin_specific_configuration"]["re_rulebase_set"]
-texts = {name: (root / f"etc/irods/{name}.re").read_text(errors="replace") for name in names}
+names, texts = [], {}
+for engine in config["plugin_configuration"]["rule_engines"]:
+    for key, suffix in (("bic_rule_bases", ".py"), ("re_rulebase_set", ".re")):
+        for name in engine["plugin_specific_configuration"].get(key, []):
+            names.append(name)
+            texts[name] = (root / f"etc/irods/{name}{suffix}").read_text(errors="replace")
 running = root / "running.json"
 broken = any("SYNTAX" in text for text in texts.values())
 if sys.argv[1] == "pending":
@@ -62,6 +67,10 @@ def named(rule_base: str, text: str) -> str:
     return f"bic-{rule_base}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
+def module(rule_base: str, text: str) -> str:
+    return named(rule_base, text).replace("-", "_")
+
+
 class Server:
     """A server's folder."""
 
@@ -77,7 +86,17 @@ class Server:
 
     def prepare(self) -> None:
         root = self.root
-        for folder in ("etc/irods", "run", "usr/local/sbin", "var/lib/irods/log/proc", "proc/net", "bin"):
+        plugins, share = "usr/lib/irods/plugins/rule_engines", "usr/local/share"
+        for folder in (
+            plugins,
+            share,
+            "etc/irods",
+            "run",
+            "usr/local/sbin",
+            "var/lib/irods/log/proc",
+            "proc/net",
+            "bin",
+        ):
             (root / folder).mkdir(parents=True)
         tools = root / "usr" / "local" / "sbin"
         (tools / "irods-service").write_text(SERVICE)
@@ -85,6 +104,8 @@ class Server:
             '#!/bin/sh\ngrep -q REFUSED "$1" && { echo faulty >&2; exit 1; }\nexit 0\n'
         )
         (root / "bin" / "systemctl").write_text("#!/bin/sh\nexit 0\n")
+        (root / plugins / "libirods_rule_engine_plugin-python.so").touch()
+        shutil.copy(FILES / "core.py", root / share / "irods-core.py")
         for tool in (*tools.iterdir(), root / "bin" / "systemctl"):
             tool.chmod(0o755)
         for name in ("bic-tls", "core"):
@@ -141,6 +162,17 @@ class Server:
         self.do("stage", stdin=json.dumps({"files": files}))
         return [*files, "bic-tls", "core"]
 
+    def stage_module(self, text: str) -> str:
+        name = module("file-names", text)
+        self.do("stage", stdin=json.dumps({"files": {name: text}}))
+        return name
+
+    @property
+    def engines(self) -> list[str]:
+        config = json.loads((self.folder / "server_config.json").read_text())
+        engines = config["plugin_configuration"]["rule_engines"]
+        return [one["plugin_name"].removeprefix("irods_rule_engine_plugin-") for one in engines]
+
     def activate(self, names: list[str], seconds: int = 60) -> "subprocess.CompletedProcess[str]":
         return self.run("activate", "--by", "ops@control", "--seconds", str(seconds), *names)
 
@@ -158,7 +190,7 @@ class Server:
 
     @property
     def ours(self) -> set[str]:
-        return {path.stem for path in self.folder.glob("bic-*-*.re")}
+        return {path.stem for path in (*self.folder.glob("bic-*-*.re"), *self.folder.glob("bic_*.py"))}
 
 
 @pytest.fixture
@@ -292,7 +324,7 @@ def test_the_guard_takes_back_what_nobody_confirms(server: Server) -> None:
 
 def test_killed_anywhere_activate_again_or_rollback_ends_well(tmp_path: Path) -> None:
     template = Server(tmp_path / "template")
-    names = template.stage(raw_data="# first\n")
+    names = [template.stage_module("A = 1\n"), *template.stage(raw_data="# first\n")]
     words = ("activate", "--by", "ops", "--seconds", "60", *names)
     reached = 0
     for at in range(1, 100):
@@ -339,6 +371,86 @@ def test_killed_anywhere_while_settling_the_same_again_ends_well(tmp_path: Path,
             break
         reached = at
     assert reached >= 5
+
+
+def test_both_kinds_are_activated_together_and_taken_back_together(server: Server) -> None:
+    names = [server.stage_module("A = 1\n"), *server.stage(raw_data="# first\n")]
+    assert server.activate(names).returncode == 0
+    assert (server.running, server.do("status")["active"]) == (names, names)
+    assert server.engines == ["python", "irods_rule_language"]
+    assert (server.folder / "core.py").read_bytes() == (FILES / "core.py").read_bytes()
+    server.do("rollback")
+    assert (server.running, server.engines, server.ours) == (OLD, ["irods_rule_language"], set())
+
+
+def test_modules_of_the_list_before_stay_and_older_ones_go_with_what_was_compiled(server: Server) -> None:
+    releases = [f"A = {number}\n" for number in range(3)]
+    for text in releases:
+        assert server.activate([server.stage_module(text), *OLD]).returncode == 0
+        server.do("confirm")
+        compiled = server.folder / "__pycache__" / f"{module('file-names', text)}.cpython-311.pyc"
+        compiled.parent.mkdir(exist_ok=True)
+        compiled.touch()
+    server.activate(OLD)
+    server.do("confirm")
+    assert server.ours == {module("file-names", releases[2])}
+    assert [path.stem.partition(".")[0] for path in (server.folder / "__pycache__").iterdir()] == [
+        module("file-names", releases[2])
+    ]
+    assert server.engines == ["irods_rule_language"]
+
+
+def test_an_edit_by_hand_of_a_module_is_found_and_taken_back(server: Server) -> None:
+    name = server.stage_module("A = 1\n")
+    server.activate([name, *OLD])
+    server.do("confirm")
+    (server.folder / f"{name}.py").write_text("A = 2\n")
+    status = server.do("status")
+    assert (status["edited"], status["files"][name]["text"]) == ([name], "A = 2\n")
+    server.stage_module("A = 1\n")
+    assert server.do("status")["edited"] == []
+
+
+def test_what_is_no_python_never_reaches_the_server(server: Server) -> None:
+    name = server.stage_module("def pep_api_data_obj_put_pre(rule_args, callback, rei:\n    pass\n")
+    done = server.activate([name, *OLD])
+    assert (done.returncode, f"{name}.py:1:29: no Python that the server could read" in done.stderr) == (
+        1,
+        True,
+    )
+    assert (server.running, server.reloads, server.do("status")["pending"]) == (OLD, 1, None)
+
+
+def test_a_module_that_the_server_cannot_import_is_taken_back_at_once(server: Server) -> None:
+    done = server.activate([server.stage_module("raise OSError('SYNTAX')\n"), *OLD])
+    assert (done.returncode, "could not read a rule base" in done.stderr) == (1, True)
+    assert (server.running, server.engines, server.ours) == (OLD, ["irods_rule_language"], set())
+
+
+def test_somebody_elses_core_is_never_touched(server: Server) -> None:
+    core = server.folder / "core.py"
+    core.write_text("# ours, says the site\n")
+    done = server.activate([server.stage_module("A = 1\n"), *OLD])
+    assert (done.returncode, "core.py is somebody else's" in done.stderr) == (1, True)
+    assert (core.read_text(), server.running) == ("# ours, says the site\n", OLD)
+    # What is not in Python goes on as ever.
+    assert server.activate(server.stage(raw_data="# first\n")).returncode == 0
+
+
+def test_without_the_engine_rule_bases_in_python_are_refused(server: Server) -> None:
+    (server.root / "usr/lib/irods/plugins/rule_engines/libirods_rule_engine_plugin-python.so").unlink()
+    done = server.activate([server.stage_module("A = 1\n"), *OLD])
+    assert (done.returncode, "irods-rule-engine-plugin-python, which is not installed" in done.stderr) == (
+        1,
+        True,
+    )
+    assert server.running == OLD
+
+
+def test_rule_bases_in_python_come_first(server: Server) -> None:
+    name = server.stage_module("A = 1\n")
+    done = server.activate([*server.stage(raw_data="# first\n"), name])
+    assert (done.returncode, "stand before all others" in done.stderr) == (1, True)
 
 
 def test_connections_name_user_and_program_where_the_agents_tell(server: Server) -> None:

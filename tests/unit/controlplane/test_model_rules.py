@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from controlplane.ansible.bic import host_variables
 from controlplane.model import InventoryError, load_platform
 from controlplane.model.durations import format_duration, parse_duration
 from controlplane.model.rule_values import catalogue_text, type_of
@@ -100,6 +101,22 @@ def test_values_are_held_to_the_manifests(inventory: Path) -> None:
         "policies/rules.yml:3:3: there is no rule base 'raw-date'; did you mean 'raw-data'? known, from the "
         "folder rules: raw-data",
     ]
+
+
+@pytest.mark.usefixtures("manifests")
+def test_servers_of_a_zone_get_the_engine_that_its_rule_bases_name(inventory: Path) -> None:
+    rules(inventory, "rule_bases: {raw-data: {}}\n")
+    assert needs_python(inventory) == {False}
+    file = inventory.parent.parent / "rules" / "raw-data" / "manifest.yml"
+    file.write_text(MANIFEST.replace("irods_rule_language", "python"), "utf-8")
+    assert needs_python(inventory) == {True}
+
+
+def needs_python(inventory: Path) -> set[bool]:
+    """What Ansible is told of each server of the zone."""
+    platform = load_platform(inventory)
+    (zone,) = platform.zones.values()
+    return {host_variables(platform, platform.hosts[name])["bic_python_rules"] for name in zone.servers}
 
 
 @pytest.mark.usefixtures("manifests")

@@ -1,6 +1,7 @@
 """Rollouts of rule bases: releases, plans and waves as values; and a rollout on pretended servers."""
 
 import dataclasses
+import re
 import time
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address
@@ -27,7 +28,7 @@ from controlplane.rules.rollout.plan import (
     plan_server,
     server_state,
 )
-from controlplane.rules.rollout.release import FOUNDATION, release, rule_base_of
+from controlplane.rules.rollout.release import FOUNDATION, release, rule_base_of, suffix_of
 from controlplane.rules.rollout.servers import ANSWER_TIMEOUT, Answer
 from controlplane.rules.rollout.ssh_data import ServerError, host_data, ssh_options
 from controlplane.rules.rollout.waves import Wave, waves
@@ -62,11 +63,31 @@ def test_a_name_follows_from_the_text_and_leads_back_to_the_rule_base(chain: dic
 
 
 def test_what_cannot_be_rolled_out_is_refused_before() -> None:
-    with pytest.raises(BadInputError, match="Python"):
-        release([rule_base("site", "", engine="python")])
     with pytest.raises(BadInputError, match="at most 46 letters"):
         release([rule_base("a" * 47, "")])
     assert release([rule_base("a" * 46, "")])
+
+
+def test_a_rule_base_in_python_has_the_name_of_a_module_and_leads_back_too() -> None:
+    one, other = rule_base("raw-data", "# text\n"), rule_base("file-names", "A = 1\n", engine="python")
+    made = release([other, one])
+    assert re.fullmatch(r"bic_file_names_[0-9a-f]{12}", made.names[0])
+    assert [rule_base_of(name) for name in made.names] == ["file-names", "raw-data", *FOUNDATION]
+    assert [suffix_of(name) for name in made.names] == [".py", ".re", ".re", ".re"]
+
+
+def test_a_plan_shows_what_changes_in_python() -> None:
+    old = release([rule_base("file-names", "A = 1\n", engine="python")])
+    new = release([rule_base("file-names", "A = 2\n", engine="python")])
+    (name,) = old.names[:-2]
+    changed = plan_server("h", "z", new, state(name, texts={name: "A = 1\n"}))
+    assert [(one.rule_base, one.difference) for one in changed.findings] == [
+        ("file-names", Difference.CHANGED)
+    ]
+    assert "--- file-names.py on the server\n+++ file-names.py in the repository" in changed.findings[0].diff
+    edited = plan_server("h", "z", old, state(name, texts={name: "A = 3\n"}, edited=(name,)))
+    assert [one.difference for one in edited.findings] == [Difference.EDITED]
+    assert plan_server("h", "z", old, state(name, texts={name: "A = 1\n"})).in_step
 
 
 @given(chains, chains)

@@ -4,6 +4,7 @@ The facts are from the schemas, the setup script and the packaging of iRODS 5.0.
 which a real 5.0.2 was set up.
 """
 
+import base64
 import json
 import os
 import shutil
@@ -141,6 +142,69 @@ def test_encryption_is_demanded_and_verified_on_both_sides(provider: dict[str, A
     assert engine["re_rulebase_set"] == ["bic-tls", "core"]
 
 
+def test_what_was_rolled_out_in_python_stays_with_its_engine(tmp_path: Path, schemas: Path) -> None:
+    module = "bic_file_names_0123456789ab"
+    chain = [module, "bic-raw-data-0123456789ab", "bic-tls", "core"]
+    record = base64.b64encode(json.dumps({"re_rulebase_set": chain}).encode()).decode()
+    given = {**GIVEN, "output": str(tmp_path), "irods_server_deployed": {"content": record}}
+    run_tasks(tmp_path, ROLE, [TASK], json.dumps(given))
+    written = json.loads((tmp_path / "consumer.json").read_text())
+    assert "irods-rule-engine-plugin-python" in written["packages"]
+    config = written["input"]["server_config"]
+    engines = config["plugin_configuration"]["rule_engines"]
+    assert [one["plugin_name"].rpartition("-")[2] for one in engines] == [
+        "python",
+        "irods_rule_language",
+        "cpp_default_policy",
+    ]
+    assert engines[0] == {
+        "instance_name": "irods_rule_engine_plugin-python-instance",
+        "plugin_name": "irods_rule_engine_plugin-python",
+        "plugin_specific_configuration": {"bic_rule_bases": [module]},
+    }
+    assert engines[1]["plugin_specific_configuration"]["re_rulebase_set"] == chain[1:]
+    assert check(config, schemas, tmp_path).returncode == 0
+
+
+def test_the_engine_for_python_is_installed_where_a_rule_base_in_force_needs_it(
+    tmp_path: Path, provider: dict[str, Any]
+) -> None:
+    assert "irods-rule-engine-plugin-python" not in provider["packages"]
+    given = {**GIVEN, "output": str(tmp_path), "irods_server_python_rules": True}
+    run_tasks(tmp_path, ROLE, [TASK], json.dumps(given))
+    written = json.loads((tmp_path / "provider.json").read_text())
+    assert "irods-rule-engine-plugin-python" in written["packages"]
+    # It is asked from the first rollout on: without core.py the engine would refuse everything.
+    assert len(written["input"]["server_config"]["plugin_configuration"]["rule_engines"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ('{"log_message":"error parsing rule"}', "now runs WITHOUT its policies"),
+        (
+            '{"log_message":"caught python exception","python_exception":"... in <module>\\nNameError: x"}',
+            "now refuses EVERYTHING",
+        ),
+        (
+            '{"log_message":"caught python exception","python_exception":"in pep_x_pre\\nNameError: x"}',
+            "",
+        ),
+        ('{"log_message":"all is well"}', ""),
+    ],
+)
+def test_rules_that_the_server_could_not_read_are_told(tmp_path: Path, message: str, told: str) -> None:
+    journal = tmp_path / "journalctl"
+    journal.write_text(f"#!/bin/sh\ncat <<'END'\n{message}\nEND\n")
+    journal.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, str(ROLE / "files/irods-service"), "rules", "0"],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, told in done.stderr) == (1 if told else 0, True)
+
+
 def numbers(document: Any) -> Iterator[str]:
     """All texts that look like numbers: the server's schema wants numbers as numbers."""
     if isinstance(document, dict):
@@ -168,6 +232,7 @@ def test_packages_have_the_versions_that_upstream_publishes(
             "5.0.2-0~bookworm",
         ),
         "irods-resource-plugin-s3": "5.0.1-0+5.0.2~bookworm",
+        "irods-rule-engine-plugin-python": "5.0.1-0+5.0.2~bookworm",
     }
     # Setup of a consumer calls iadmin, and irods-server does not depend on it.
     assert "irods-icommands" in consumer["packages"]

@@ -234,7 +234,8 @@ def test_names_of_errors_are_numbers_and_a_rule_does_not_hide_a_microservice():
 
 
 def test_every_code_is_seeded_somewhere():
-    here = Path(__file__).read_text() + "".join(file.read_text() for file in CORPUS.glob("*.re"))
+    files = [Path(__file__), Path(__file__).with_name("test_lint_python.py"), *CORPUS.glob("*.re")]
+    here = "".join(file.read_text() for file in files)
     assert [code for code in CODES if code not in here] == []
 
 

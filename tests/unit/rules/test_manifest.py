@@ -110,6 +110,34 @@ def test_an_order_matters_only_among_what_is_there(write: Write) -> None:
     assert names(order({"a": found["a"]})) == ["a"]
 
 
+def python(write: Write, name: str, more: str = "") -> Path:
+    text = MANIFEST.format(name=name, more=more).replace("irods_rule_language", "python")
+    folder = write(name, manifest=text)
+    (folder / f"{name}.re").rename(folder / f"{name}.py")
+    return folder
+
+
+def test_rule_bases_in_python_come_first(write: Write) -> None:
+    write("a", "after: [z]\n")
+    write("b", "before: [a]\n")
+    python(write, "y", "before: [a]\n")
+    folder = python(write, "z", "before: [y]\n")
+    assert names(order(load_rule_bases(folder.parent))) == ["z", "y", "b", "a"]
+
+
+def test_what_contradicts_that_is_told(write: Write) -> None:
+    write("a", "before: [z]\n")
+    python(write, "y", "jobs: {bicJob: 1h}\n")
+    folder = python(write, "z", "after: [a]\n")
+    found = problems(folder.parent)
+    assert [line.partition(" ")[0] for line in found] == [
+        f"{name}/manifest.yml:6:{column}:" for name, column in (("a", 10), ("y", 7), ("z", 9))
+    ]
+    assert "the delay queue carries out rules of the rule language" in found[1]
+    told = "rule bases in Python come before all others, and 'a' is none"
+    assert [told in line for line in found] == [True, False, True]
+
+
 def test_a_circle_is_named(write: Write) -> None:
     write("a", "after: [b]\n")
     folder = write("b", "after: [a]\n")
