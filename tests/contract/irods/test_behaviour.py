@@ -341,10 +341,15 @@ def _fill(catalogue, users: int, groups: int) -> None:
 
 def test_packages_say_what_they_are_and_are_reproducible(tmp_path: Path):
     first, second = package.build(tmp_path / "a"), package.build(tmp_path / "b")
+    server = ("irods-runtime", "irods-server", "irods-database-plugin-postgres", "irods-icommands")
+    # The plugin for Python has a version of its own, and names the server's that it was built for.
     assert [path.name for path in first] == [
-        f"{name}_{version}-0~bookworm_all.deb"
+        name
         for version in ("5.0.1", "5.0.2")
-        for name in ("irods-runtime", "irods-server", "irods-database-plugin-postgres", "irods-icommands")
+        for name in (
+            *(f"{package}_{version}-0~bookworm_all.deb" for package in server),
+            f"irods-rule-engine-plugin-python_5.0.1-0+{version}~bookworm_all.deb",
+        )
     ]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     for path in first:
