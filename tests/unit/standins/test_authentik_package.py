@@ -36,32 +36,101 @@ def test_the_same_contents_give_the_same_bytes(wheels, tmp_path):
     first, second = (
         [
             debian.build(made, tmp_path / name).read_bytes()
-            for made in package.packages(package.VERSION, wheels)
+            for made in [package.libraries(wheels), *package.packages(package.VERSION)]
         ]
         for name in ("one", "two")
     )
     assert first == second
 
 
-def test_commands_are_where_upstream_has_them(wheels, tmp_path):
-    server, outpost = package.packages(package.VERSION, wheels)
+def test_commands_are_where_upstream_has_them(tmp_path):
+    server, outpost = package.packages(package.VERSION)
     files = contents(debian.build(server, tmp_path))
     assert files["usr/bin/ak"].startswith("-rwxr-xr-x")
-    assert "usr/lib/authentik-standin/vendor/thing/__init__.py" in files
     assert "usr/lib/authentik-standin/authentik_standin/login/templates/prompt.html" in files
-    assert not [name for name in files if "/tests/" in name or name.endswith(("launcher.py", "package.py"))]
+    assert not [name for name in files if name.endswith(("launcher.py", "package.py"))]
     assert "usr/bin/authentik-ldap" in contents(debian.build(outpost, tmp_path))
 
 
+def test_programs_depend_on_the_libraries_that_they_were_locked_to(wheels, tmp_path, monkeypatch):
+    made = package.libraries(wheels)
+    files = contents(debian.build(made, tmp_path))
+    assert f"usr/lib/{made.name}/thing/__init__.py" in files
+    assert not [name for name in files if "/tests/" in name]
+    server = package.packages(package.VERSION)[0]
+    assert server.depends.split(", ")[0] == made.name
+    assert f'"/usr/lib/{made.name}"'.encode() in server.files["usr/bin/ak"]
+    other = tmp_path / "other.lock"
+    other.write_text("thing==2.0\n")
+    monkeypatch.setattr(package, "LOCK", other)
+    assert package.libraries(wheels).name != made.name, "two may be there at once"
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that the stand-in's own files are taken from: small, and ours to change."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    (folder / "ak.py").write_text("VALUE = 1\n")
+    monkeypatch.setattr(package, "_SOURCE", folder)
+    return folder
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the packages that were built, as they are built."""
+    names: list[str] = []
+    build = debian.build
+
+    def noted(made: debian.Package, destination: Path) -> Path:
+        names.append(made.name)
+        return build(made, destination)
+
+    monkeypatch.setattr(debian, "build", noted)
+    return names
+
+
+def test_what_is_unchanged_is_not_built_again(wheels, source, built, tmp_path):
+    def fetch(folder: Path) -> None:
+        for wheel in wheels.iterdir():
+            (folder / wheel.name).write_bytes(wheel.read_bytes())
+
+    first = package.build(tmp_path / "built", fetch)
+    assert len(built) == len(first) == 1 + 2 * len(package.RELEASES)
+    assert package.build(tmp_path / "built", fetch) == first
+    assert len(built) == len(first), "nothing was built"
+    (source / "ak.py").write_text("VALUE = 2\n")
+    built.clear()
+    second = package.build(tmp_path / "built", fetch)
+    assert built == ["authentik", "authentik-outpost-ldap"] * len(package.RELEASES), "and no libraries"
+    assert {path.name for path in second} == {path.name for path in first}
+    assert second != first
+
+
+def test_a_build_that_ended_halfway_is_not_taken_for_a_whole_one(source, built, tmp_path, monkeypatch):
+    build = debian.build
+
+    def fails_at_the_third(made: debian.Package, destination: Path) -> Path:
+        if len(built) == 2:
+            raise KeyboardInterrupt
+        return build(made, destination)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(debian, "build", fails_at_the_third)
+        with pytest.raises(KeyboardInterrupt):
+            package.build(tmp_path / "built", lambda folder: None)
+    assert len(package.build(tmp_path / "built", lambda folder: None)) == 1 + 2 * len(package.RELEASES)
+
+
 def test_packages_say_that_they_are_stand_ins(wheels):
-    for made in package.packages(package.VERSION, wheels):
+    for made in [package.libraries(wheels), *package.packages(package.VERSION)]:
         assert "STAND-IN, not authentik" in made.control
         assert "STAND-IN, not authentik" in made.notice
 
 
-def test_a_release_says_its_own_number(wheels):
+def test_a_release_says_its_own_number():
     for version in package.RELEASES:
-        server = package.packages(version, wheels)[0]
+        server = package.packages(version)[0]
         assert server.version == f"{version}-0~bookworm"
         release = server.files["usr/lib/authentik-standin/authentik_standin/release.py"]
         assert release == f'VERSION = "{version}"\n'.encode()
