@@ -1,8 +1,13 @@
 """A fresh stand-in for the session, and a browser for each test."""
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "harness"))
+
 from login_browser import Browser
 from login_site import Site
 

@@ -8,6 +8,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "harness"))
+
 from rendering import GIVEN, ROLE, render
 
 from sandbox.standins.authentik import launcher

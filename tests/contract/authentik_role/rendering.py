@@ -35,7 +35,7 @@ GIVEN: dict[str, Any] = {
         "portal": {
             "title": "Portal",
             "launch_url": "https://portal.bic.example/",
-            "redirect_uris": ["https://portal.bic.example/auth/callback"],
+            "redirect_uris": ["https://portal.bic.example/login/callback"],
             "client_secret": "1" * 40,
         },
         "grafana": {
@@ -59,6 +59,7 @@ def render(folder: Path, variables: Mapping[str, Any]) -> Path:
         "hosts": "localhost",
         "connection": "local",
         "gather_facts": False,
+        "vars": {"ansible_python_interpreter": sys.executable},
         "vars_files": [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")],
         "tasks": [
             {

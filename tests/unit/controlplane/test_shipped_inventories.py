@@ -158,6 +158,46 @@ def test_a_missing_secret_of_a_zone_is_named(tmp_path: Path, missing: str, messa
     assert message in " ".join(output.split())
 
 
+PORTAL = """
+portal:
+  host: dc1-monitor
+  url: https://pages.bic.example
+  client_secret: {file: "{state_dir}/secrets/portal_client_secret"}
+"""
+
+
+@pytest.mark.parametrize("portal", ["", PORTAL])
+def test_the_login_server_knows_the_portal_as_the_platform_describes_it(tmp_path: Path, portal: str) -> None:
+    inventory = tmp_path / "inventories" / "production"
+    shutil.copytree(INVENTORIES / "production", inventory)
+    with (inventory / "platform.yml").open("a", encoding="utf-8") as file:
+        file.write(portal)
+    told = tmp_path / "applications.json"
+    asks = {"content": "{{ authentik_applications | to_json }}", "dest": str(told), "mode": "0600"}
+    play = {
+        "hosts": "dc1-idp",
+        "connection": "local",
+        "gather_facts": False,
+        "vars_files": [
+            str(ROOT / "playbooks" / "vars" / f"{part}.yml") for part in ("platform", "authentik")
+        ],
+        "vars": {"ansible_python_interpreter": sys.executable},
+        "tasks": [{"ansible.builtin.copy": asks}],
+    }
+    (tmp_path / "play.yml").write_text(json.dumps([play]), "utf-8")
+    vault = inventory / "vault.example.yml"
+    ansible("ansible-playbook", "-i", inventory / "platform.yml", "-e", f"@{vault}", tmp_path / "play.yml")
+    applications = json.loads(told.read_text("utf-8"))
+    assert "grafana" in applications
+    expected = {
+        "title": "Portal",
+        "launch_url": "https://pages.bic.example/",
+        "redirect_uris": ["https://pages.bic.example/login/callback"],
+        "client_secret": yaml(vault)["vault_oidc_client_secrets"]["portal"],
+    }
+    assert applications.get("portal") == (expected if portal else None)
+
+
 @pytest.mark.parametrize("name", NATIONS)
 def test_a_missing_vault_is_named(name: str, tmp_path: Path) -> None:
     play = [{"hosts": "dc1-icat", "gather_facts": False, "tasks": []}]
