@@ -140,7 +140,6 @@ GRAPH = """\
   |  |--dc1-icat
   |--@irods_gateway:
   |--@authentik:
-  |  |--dc1-idp
   |--@federation_proxy:
   |--@prometheus:
   |  |--dc1-monitor
@@ -230,7 +229,7 @@ def test_trees_and_federation_reach_the_hosts_they_concern(inventory: Path, edit
     edit("platform.yml", "layout: one_zone\n", "")
     for name in ("nantes", "montpellier"):
         edit(f"facilities/{name}.yml", "\nquota", "\nzone: bicZone\nquota")
-    edit("platform.yml", "services: [authentik]", "services: [authentik, irods_catalog_provider]")
+    edit("platform.yml", "10.77.0.13}", "10.77.0.13, services: [irods_catalog_provider]}")
     result = ansible_inventory(inventory, "--list")
     assert result.returncode == 0, result.stderr
     hosts = json.loads(result.stdout, object_hook=lambda item: item.get("__ansible_unsafe", item))
