@@ -1,19 +1,18 @@
 """A portal and the single sign-on that it asks, both over TLS."""
 
-import ssl
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import pytest
 from fastapi import FastAPI
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "harness"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "contract" / "irods"))
 
-from oidc_provider import CLIENT_SECRET, Provider, provider, served
+from oidc_provider import CLIENT_SECRET, provider, served
+from portal_site import Site
 from throwaway_pki import create_authority, issue
 
 from controlplane.model import Platform, load_platform
@@ -52,21 +51,6 @@ teams:
     title: Roots
     pi: {user: ptwo, name: P Two, email: ptwo@nord.example}
 """
-
-
-@dataclass
-class Site:
-    """What a browser sees."""
-
-    portal: str
-    """The portal's address."""
-    provider: Provider
-    authority: Path
-
-    def browser(self) -> httpx.Client:
-        """A browser without cookies, which trusts the test's authority."""
-        trust = ssl.create_default_context(cafile=self.authority)
-        return httpx.Client(verify=trust, base_url=self.portal, follow_redirects=True)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from conftest import Site
 from oidc_provider import new_key
+from portal_site import Site
 
 from controlplane.errors import BadInputError
 from controlplane.model import InventoryError, Platform, load_platform

@@ -8,10 +8,10 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 import pytest
 import yaml
-from conftest import load
 from foreign_provider import CLIENT_SECRET, ForeignProvider, running_provider
 from login_browser import Browser
-from rendering import GIVEN, render
+from role_modules import load
+from role_rendering import GIVEN, render
 
 from sandbox.standins.authentik import launcher
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import load
+from role_modules import load
 
 from sandbox.standins.authentik import launcher
 
