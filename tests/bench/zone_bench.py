@@ -24,10 +24,10 @@ from controlplane.generate.nation import Nation, default_teams
 from controlplane.model import Platform, load_platform
 from controlplane.reconcile.run import plan_all
 from controlplane.state import State
+from controlplane.systems import planned_systems
 from controlplane.systems.irods import calls
 from controlplane.systems.irods.client import CONNECTIONS, Endpoint, endpoint
 from controlplane.systems.irods.desired import desired_state
-from controlplane.systems.irods.system import systems
 
 PEOPLE_PER_FACILITY = 8000 / 30
 LOGIN = "AUTHENTICATION_APN"
@@ -269,6 +269,6 @@ def _desired(platform: Platform) -> State:
 def _plan(platform: Platform, *, genquery2: bool) -> None:
     """What `bic plan` does once the inventory is loaded."""
     with mock.patch.object(calls, "has_genquery2", return_value=genquery2):
-        (outcome,) = plan_all(systems(platform), lambda label: lambda done, total: None)
+        (outcome,) = plan_all(planned_systems(platform), lambda label: lambda done, total: None)
     if not outcome.settled:
         raise RuntimeError(f"the zone is not as it should be: {outcome.error or outcome.plan}")
