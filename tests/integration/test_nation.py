@@ -250,11 +250,8 @@ def test_a_facility_from_its_file_to_an_empty_second_plan_and_away_again(nation:
     plan = nation.bic("plan", "--json")
     assert plan.code == 0, plan.output
     kept = {note["key"] for note in json.loads(plan.output)["kept"]}
-    assert kept == {
-        "irods/bicZone/storage_resource/lyon-raw",
-        "irods/bicZone/user/cadoret",
-        "irods/bicZone/user/pgarrigou",
-    }
+    # The storage resource held nothing: it is gone.
+    assert kept == {"irods/bicZone/user/cadoret", "irods/bicZone/user/pgarrigou"}
     history = nation.bic("history")
     assert history.code == 0
     assert f"bic apply {saved}" in history.output

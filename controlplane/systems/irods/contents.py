@@ -9,6 +9,7 @@ from controlplane.state import Fields, Key, Resource, State
 from controlplane.systems.irods import calls, resources
 from controlplane.systems.irods.calls import Row
 from controlplane.systems.irods.claims import CLAIM, Claim
+from controlplane.systems.irods.queries import TICKETS
 from controlplane.systems.irods.resources import (
     GROUP,
     MARK,
@@ -71,9 +72,7 @@ def join(rows: Mapping[str, Sequence[Row]], zone_name: str, platform: str) -> Zo
         names = _join_accounts(zone, rows, zone_name, platform)
         _join_homes(zone, rows, names)
         _join_storage(zone, rows)
-    zone.tickets = [
-        ticket for part in ("collection_tickets", "data_tickets") for ticket in tickets(rows[part], zone_name)
-    ]
+    zone.tickets = [ticket for part in TICKETS for ticket in tickets(rows.get(part, ()), zone_name)]
     zone.zones = {
         name: (connection, comment) for name, kind, connection, comment in rows["zones"] if kind == "remote"
     }

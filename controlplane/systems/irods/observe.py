@@ -1,11 +1,11 @@
 """What a zone holds, read in bulk.
 
 A fixed number of queries, several at a time, reads all accounts, groups, quotas, storage resources and zones;
-a few more look into the homes of groups and the storage resources that nobody wants any more, if there are
-any. Everything is read or an error is raised: half an answer would look like deletions.
+a few more read tickets, and look into the homes of groups and the storage resources that nobody wants any
+more, if there are any. Everything is read or an error is raised: half an answer would look like deletions.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 
@@ -20,7 +20,7 @@ from controlplane.systems.irods import calls
 from controlplane.systems.irods.calls import Row
 from controlplane.systems.irods.client import Client
 from controlplane.systems.irods.contents import Zone, compile_state, join, last
-from controlplane.systems.irods.queries import queries
+from controlplane.systems.irods.queries import TICKETS, Query, queries
 from controlplane.systems.irods.resources import GROUP, STORAGE_RESOURCE
 
 CONNECTIONS = 4
@@ -98,6 +98,12 @@ class _Reader:
         if genquery2 is None:
             genquery2 = self.client.call(calls.has_genquery2, patience=PATIENCE)
         wanted = queries(self.client.server.zone, genquery2=genquery2)
+        answers = self._ask(wanted, genquery2=genquery2)
+        if answers["ticketed"]:
+            answers |= self._ask(TICKETS, genquery2=genquery2)
+        return answers
+
+    def _ask(self, wanted: Mapping[str, Query], *, genquery2: bool) -> dict[str, list[Row]]:
         answers = self._all(partial(query.rows, genquery2=genquery2) for query in wanted.values())
         return dict(zip(wanted, answers, strict=True))
 

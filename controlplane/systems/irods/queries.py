@@ -1,7 +1,7 @@
 """The bulk queries of an observation: as few as tell all that the control plane needs to know of a zone.
 
 Every query is written for GenQuery1, which all supported servers answer, and for GenQuery2 (iRODS 4.3.2 and
-later), whose pages are far longer; both tell the same. Quotas are in GenQuery1 alone.
+later), whose pages are far longer; both tell the same. Quotas and tickets are asked in GenQuery1 alone.
 
 GenQuery2's `COLL_ACCESS_USER_NAME` names the members of a group beside the group, so ACLs are read by
 `COLL_ACCESS_USER_ID`, and only distinct rows: there is one per member otherwise.
@@ -49,6 +49,13 @@ class Query:
         if genquery2 and self.text:
             return calls.rows_2(session, self.text, self.order)
         return calls.rows(session, self.columns, self.where)
+
+
+TICKETS = {
+    "collection_tickets": Query(tickets.COLLECTION_COLUMNS),
+    "data_tickets": Query(tickets.DATA_COLUMNS),
+}
+"""The queries for tickets, by the kind of object that they open; see `tickets.py` for their rows."""
 
 
 def queries(zone: str, *, genquery2: bool) -> dict[str, Query]:
@@ -126,9 +133,8 @@ def queries(zone: str, *, genquery2: bool) -> dict[str, Query]:
             text="ZONE_NAME, ZONE_TYPE, ZONE_CONNECTION, ZONE_COMMENT",
             order="ZONE_NAME",
         ),
-        # Number, owner's name and zone, and path of the tickets of each kind of object.
-        "collection_tickets": Query(tickets.COLLECTION_COLUMNS),
-        "data_tickets": Query(tickets.DATA_COLUMNS),
+        # The kinds of objects that there are tickets for; most zones have none.
+        "ticketed": Query((tickets.OBJECT_KIND,)),
         # Id of the account, id of the storage resource or 0 for all, bytes.
         "quotas": Query((Quota.user_id, Quota.resc_id, Quota.limit)),
     }

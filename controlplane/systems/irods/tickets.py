@@ -19,6 +19,9 @@ from controlplane.systems.irods.calls import Row
 _ID, _STRING = TicketQuery.Ticket.id, TicketQuery.Ticket.string
 _OWNER = (TicketQuery.Owner.name, TicketQuery.Owner.zone)
 
+OBJECT_KIND: Column = TicketQuery.Ticket.object_type
+"""What a ticket is for."""
+
 COLLECTION_COLUMNS: tuple[Column, ...] = (_ID, *_OWNER, TicketQuery.Collection.name)
 """Number, owner, owner's zone and path of tickets for collections."""
 

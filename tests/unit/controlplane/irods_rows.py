@@ -16,7 +16,7 @@ def rows_of(state: State, zone: str) -> dict[str, list[Row]]:
     rows: dict[str, list[Row]] = defaultdict(list)
     for name in ("accounts", "members", "account_avus", "access", "home_avus", "storage", "storage_avus"):
         rows[name] = []
-    rows |= {"zones": [(zone, "local", "", "")], "quotas": [], "collection_tickets": [], "data_tickets": []}
+    rows |= {"zones": [(zone, "local", "", "")], "quotas": []}
     for key, found in state.items():
         number, fields = ids[key], found.fields
         _, platform, facility = resources.avu(str(fields["mark"]))
