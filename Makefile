@@ -40,7 +40,7 @@ contract: venv ## Tests of the clients against the stand-ins, or against real se
 	$(BIN)/pytest -n 2 --dist loadfile tests/contract
 
 resilience: venv ## Applies that are killed at every point, and servers that fail in every way
-	$(BIN)/pytest -n 2 --dist worksteal tests/resilience tests/bench
+	$(BIN)/pytest -n 2 --dist loadgroup tests/resilience tests/bench
 
 bench: venv ## Benchmarks: ratios measured in one run against one server; half an hour
 	$(BIN)/python tests/bench/bench.py

@@ -200,15 +200,21 @@ def test_a_catalogue_that_stays_away_ends_the_run_and_the_rest_is_not_attempted(
 
 
 def test_a_server_that_goes_away_in_the_middle_is_named_and_finished_later(site: Site) -> None:
-    stop = threading.Event()
+    stop, stopped = threading.Event(), threading.Event()
 
     def stop_later() -> None:
         stop.wait(60)
         site.zone.stop()
+        stopped.set()
+
+    def hold() -> None:
+        # This call is not answered while there is a server, however late the other thread gets to run.
+        stop.set()
+        stopped.wait(60)
 
     stopper = threading.Thread(target=stop_later)
     stopper.start()
-    site.zone.faults.arm([Fault(number=70, action=stop.set)])
+    site.zone.faults.arm([Fault(number=70, action=hold)])
     run = site.run("apply", "--yes")
     stopper.join()
     assert run.code == 1, run.output
