@@ -195,7 +195,7 @@ def _portal(portal: Portal) -> dict[str, Any]:
     return {
         "host": portal.host,
         "url": portal.url,
-        "name": address.hostname,
+        "name": portal.name,
         "port": address.port or 443,
         "redirect_url": portal.redirect_url,
     }

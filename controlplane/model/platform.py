@@ -7,7 +7,7 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from types import MappingProxyType
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from controlplane.model.facility import Facility, Person, StorageResource
 from controlplane.model.manifest_file import Engine
@@ -153,6 +153,11 @@ class Portal:
     """What the portal is called at the issuer."""
 
     @property
+    def name(self) -> str:
+        """The name of their address."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
     def redirect_url(self) -> str:
         """Where the browser comes back to after a login."""
         return f"{self.url}/login/callback"
@@ -254,11 +259,14 @@ class Platform:
     @property
     def service_names(self) -> Mapping[str, Host]:
         """The public names of services, which outlive the hosts that they are on, each with its host."""
-        return {
+        names = {
             service_name(service, self.domain): host
             for service in SERVICE_LABELS
             for host in self.hosts_with(service)
         }
+        if self.portal:
+            names[self.portal.name] = self.hosts[self.portal.host]
+        return names
 
     def zone_of(self, host: str) -> Zone | None:
         """The zone that a host runs a server of, or None."""

@@ -10,8 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from controlplane.health.net import fetch
+from controlplane.health.port import CheckFailedError
 from controlplane.model import Platform
 from sandbox.demo.summary import summary
+from sandbox.federation import control as outside
 from sandbox.fleet import fleet as fleets
 from sandbox.fleet import prerequisites
 from sandbox.fleet.spec import SandboxError, fleet_of
@@ -51,10 +54,22 @@ def steps(platform: Platform, say: Callable[[str], None]) -> list[Step]:
         # The inventory may be a copy elsewhere, as in the tests.
         bic("rules", "deploy", "--yes", "--rules", str(REPOSITORY / "rules"))
 
+    def introduce() -> None:
+        [proxy] = platform.hosts_with("federation_proxy")
+        try:
+            metadata = fetch(f"https://{proxy.address}/metadata/sp.xml", platform.ca_file)
+        except CheckFailedError as error:
+            raise SandboxError(str(error)) from error
+        outside.register(fleet, metadata.content)
+
+    introduction = (
+        [Step("tell the institutions outside of the platform", introduce)] if fleet.federated else []
+    )
     return [
         Step("check the inventory", lambda: bic("check")),
         Step(f"make the {len(fleet.hosts)} hosts of the fleet", lambda: fleets.up(fleet, [], say)),
         Step("deploy the services on the hosts (site.yml)", deploy),
+        *introduction,
         Step(f"bring {len(platform.facilities)} facilities on board", lambda: bic("apply", "--yes")),
         Step("roll out the rule bases, server by server", roll_out),
         Step("prove that nothing is left to do (bic plan)", lambda: bic("plan")),

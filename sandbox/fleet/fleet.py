@@ -33,7 +33,7 @@ class HostStatus:
 
 
 def up(fleet: FleetSpec, names: list[str], report: Report) -> None:
-    """Bring the named hosts up (all for an empty list), with the network and the mirror they need.
+    """Bring the named hosts up (all for an empty list), with the network, mirror and outside world they need.
 
     What exists already stays as it is, so this also repairs a fleet that was left half-made.
     """
@@ -42,6 +42,8 @@ def up(fleet: FleetSpec, names: list[str], report: Report) -> None:
     with locked(_lock(fleet)):
         network.up(fleet)
         mirror.start(fleet)
+        if fleet.federated:
+            outside.start(fleet)
         with ThreadPoolExecutor() as pool:
             publishing = pool.submit(artifacts.publish, fleet, report)
             root = image.built(report, fleet.mirror_url)

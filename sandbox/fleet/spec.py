@@ -58,6 +58,8 @@ class FleetSpec:
     hosts: tuple[HostSpec, ...]
     state_dir: Path
     """The platform's own files on this machine, where Ansible reads what the mirror serves."""
+    federated: bool = False
+    """Whether people of other institutions log in, so that there is a world outside to come from."""
 
     @property
     def bridge(self) -> str:
@@ -121,5 +123,9 @@ def fleet_of(platform: Platform) -> FleetSpec:
             )
         )
     return FleetSpec(
-        name=sandbox.fleet, network=sandbox.network, hosts=tuple(hosts), state_dir=platform.state_dir
+        name=sandbox.fleet,
+        network=sandbox.network,
+        hosts=tuple(hosts),
+        state_dir=platform.state_dir,
+        federated=any(platform.hosts_with("federation_proxy")),
     )

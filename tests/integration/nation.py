@@ -24,7 +24,7 @@ KILL_POINTS = {
     "base : Install what every host has": "while packages are installed",
     "postgresql : Install the server": "while PostgreSQL is installed",
     "irods_server : Run setup": "while iRODS is set up",
-    "step 4 of 7": "while the facilities are brought on board",
+    "step 5 of 8": "while the facilities are brought on board",
 }
 
 
