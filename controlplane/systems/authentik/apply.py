@@ -209,7 +209,7 @@ class Applier:
         user = calls.user(self.client, key)
         if user is None:
             return "the person is gone"
-        changed = dict(user.attributes)
+        changed, body = dict(user.attributes), dict[str, Any]()
         if item := change.field("account"):
             if account_of(user) not in ("", item.after):
                 raise ChangeError(f"the account name {account_of(user)} was given meanwhile; plan again")
@@ -222,8 +222,12 @@ class Applier:
                 changed[ENDED] = True
             else:
                 changed.pop(ENDED, None)
+        if (item := change.field("username")) and user.username != item.after:
+            body["username"] = item.after
         if changed != user.attributes:
-            calls.change_user(self.client, key, {"attributes": changed})
+            body["attributes"] = changed
+        if body:
+            calls.change_user(self.client, key, body)
         return ""
 
     def _end_access(self, user: User) -> None:

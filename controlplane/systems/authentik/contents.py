@@ -79,7 +79,9 @@ def membership(platform: Platform, directory: Directory) -> Membership:
 
 
 def people_who_count(platform: Platform, directory: Directory) -> list[User]:
-    """The people in groups of ours or that the inventory names, and all who are or were inactive; by key."""
+    """The people in groups of ours or that the inventory names, and all who have an account name or are or
+    were inactive; by key.
+    """
     named = {
         team.members_from
         for facility in platform.facilities.values()
@@ -92,7 +94,7 @@ def people_who_count(platform: Platform, directory: Directory) -> list[User]:
             groups.extend(directory.below(name))
     found = {user.pk: user for user in directory.members(groups)}
     for user in directory.people.values():
-        if not user.active or user.attributes.get(ENDED_ATTRIBUTE):
+        if account_of(user) or not user.active or user.attributes.get(ENDED_ATTRIBUTE):
             found[user.pk] = user
     return [found[key] for key in sorted(found)]
 
@@ -109,6 +111,15 @@ def facility_of_people(platform: Platform, directory: Directory) -> Mapping[int,
             for key in group.users:
                 found.setdefault(key, set()).add(facility.id)
     return {key: next(iter(names)) for key, names in found.items() if len(names) == 1}
+
+
+def username_problem(directory: Directory, known_as: str, wanted: str) -> str:
+    """Why somebody cannot have a user name, or nothing."""
+    holder = directory.usernames.get(wanted)
+    if holder is None or holder.username == known_as:
+        return ""
+    kind = "another person" if holder.person else "a service account"
+    return f"{kind} has the user name {wanted} at the login server and must be called otherwise there first"
 
 
 def shown(user: User | None, key: int) -> str:
@@ -229,6 +240,7 @@ def _people(platform: Platform, directory: Directory) -> Iterator[Resource]:
         yield resources.person(
             user.username,
             account=account_of(user),
+            username=user.username,
             access=ENDED if user.attributes.get(ENDED_ATTRIBUTE) else OPEN,
             facility=facility_of.get(user.pk, ""),
         )

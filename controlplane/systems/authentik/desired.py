@@ -31,6 +31,9 @@ from controlplane.systems.authentik.resources import (
     right,
 )
 
+BOOTSTRAP_USER = "akadmin"
+"""The administrator whom Authentik makes at its first start, and would make again under this name."""
+
 
 def desired_state(platform: Platform, directory: Directory, taken: Collection[str]) -> State:
     """All that the platform needs in Authentik; `taken` are the account names of other systems."""
@@ -141,12 +144,19 @@ def _people(platform: Platform, directory: Directory, taken: Collection[str]) ->
     people = people_who_count(platform, directory)
     facility_of = facility_of_people(platform, directory)
     newcomers = [_newcomer(user) for user in people if user.active and not account_of(user)]
-    used = {*taken, *names_in_inventory(platform), *directory.accounts}
-    given = assign_names(newcomers, used) if newcomers else {}
+    given: dict[str, str] = {}
+    if newcomers:
+        # A user name of somebody else is taken too: it becomes the account name.
+        theirs = directory.usernames.keys() - {newcomer.username for newcomer in newcomers}
+        used = {*taken, *names_in_inventory(platform), *directory.accounts, *theirs}
+        given = assign_names(newcomers, used)
     for user in people:
+        account = account_of(user) or given.get(user.uuid, "")
+        renamed = user.active and account and user.username != BOOTSTRAP_USER
         yield resources.person(
             user.username,
-            account=account_of(user) or given.get(user.uuid, ""),
+            account=account,
+            username=account if renamed else user.username,
             access=OPEN if user.active else ENDED,
             facility=facility_of.get(user.pk, ""),
         )
@@ -160,4 +170,5 @@ def _newcomer(user: User) -> Newcomer:
         user.name,
         given if isinstance(given, str) else "",
         surname if isinstance(surname, str) else "",
+        user.username,
     )
