@@ -123,10 +123,10 @@ def username_problem(directory: Directory, known_as: str, wanted: str) -> str:
 
 
 def shown(user: User | None, key: int) -> str:
-    """A member as a text: the account name, or else the user name behind an @."""
+    """A member as a text: a person's account name, or else the user name behind an @."""
     if user is None:
         return f"@{key}"
-    return account_of(user) or f"@{user.username}"
+    return (user.person and account_of(user)) or f"@{user.username}"
 
 
 def _team_members(platform: Platform, team: Team, directory: Directory) -> tuple[Member, ...] | str:
@@ -186,7 +186,7 @@ def _groups(platform: Platform, directory: Directory, wanted: State) -> Iterator
             role=_text(group, ROLE_ATTRIBUTE),
             parent=", ".join(parents),
             roles=group.roles,
-            members=[shown(directory.people.get(key), key) for key in group.users] if decided else None,
+            members=[shown(directory.user(key), key) for key in group.users] if decided else None,
             facility=_text(group, FACILITY),
             team=_text(group, TEAM),
             depends_on=needs,

@@ -23,6 +23,7 @@ from controlplane.systems.authentik.resources import (
     GROUP,
     OPEN,
     PI,
+    PORTAL,
     REFERENTS,
     RIGHTS,
     ROLE,
@@ -30,6 +31,7 @@ from controlplane.systems.authentik.resources import (
     below,
     right,
 )
+from controlplane.systems.authentik.rights import PORTAL_ACCOUNT
 
 BOOTSTRAP_USER = "akadmin"
 """The administrator whom Authentik makes at its first start, and would make again under this name."""
@@ -37,6 +39,7 @@ BOOTSTRAP_USER = "akadmin"
 
 def desired_state(platform: Platform, directory: Directory, taken: Collection[str]) -> State:
     """All that the platform needs in Authentik; `taken` are the account names of other systems."""
+    portal_is_here = PORTAL_ACCOUNT in directory.usernames
     here = {name for name, users in directory.accounts.items() if any(user.active for user in users)}
     with collector_paused():
         return State(
@@ -46,7 +49,7 @@ def desired_state(platform: Platform, directory: Directory, taken: Collection[st
                 *(
                     made
                     for facility in platform.facilities.values()
-                    for made in _facility(platform, facility, here)
+                    for made in _facility(platform, facility, here, portal_is_here=portal_is_here)
                 ),
                 *_people(platform, directory, taken),
             ]
@@ -61,7 +64,15 @@ def names_in_inventory(platform: Platform) -> Iterator[str]:
     yield from (zone.administrator for zone in platform.zones.values())
 
 
-def _facility(platform: Platform, facility: Facility, here: Collection[str]) -> Iterator[Resource]:
+def open_roles(platform: Platform, team: Team) -> tuple[str, ...]:
+    """The role groups of a team whose members its PI and the facility's referents choose; often none."""
+    chosen = comes_from_directory(platform, team) and team.members_from is None
+    return (CONTRIBUTORS, COLLABORATORS) if chosen else ()
+
+
+def _facility(
+    platform: Platform, facility: Facility, here: Collection[str], *, portal_is_here: bool
+) -> Iterator[Resource]:
     name = facility.id
     yield resources.group(
         name,
@@ -75,6 +86,13 @@ def _facility(platform: Platform, facility: Facility, here: Collection[str]) -> 
     yield _role_group(platform, name, REFERENTS, facility=name, members=referents)
     looked_after = [below(team.group, role) for team in facility.teams for role in TEAM_ROLES]
     yield _role(below(name, REFERENTS), looked_after, name, "")
+    if platform.portal:
+        members = [f"@{PORTAL_ACCOUNT}"] if portal_is_here else []
+        yield _role_group(platform, name, PORTAL, facility=name, members=members)
+        open_groups = [
+            below(team.group, role) for team in facility.teams for role in open_roles(platform, team)
+        ]
+        yield _role(below(name, PORTAL), open_groups, name, "")
     for team in facility.teams:
         yield from _team(platform, team, here)
 
@@ -115,7 +133,7 @@ def _role_group(
     members: Iterable[str] | None = None,
 ) -> Resource:
     name = below(parent, role)
-    roles = [name] if role in (PI, REFERENTS) else []
+    roles = [name] if role in (PI, REFERENTS, PORTAL) else []
     return resources.group(
         name,
         mark=platform.name,

@@ -45,6 +45,10 @@ class Directory:
         """All accounts, those of no person too, by user name, which is unique."""
         return {user.username: user for users in (self.people, self.services) for user in users.values()}
 
+    def user(self, key: int) -> User | None:
+        """A person or another account, or None."""
+        return self.people.get(key) or self.services.get(key)
+
     @cached_property
     def accounts(self) -> Mapping[str, tuple[User, ...]]:
         """The people who have an account name, by that; more than one where a person made a mistake."""

@@ -20,6 +20,8 @@ GROUP, ROLE, PERSON = "group", "role", "person"
 
 PI, CONTRIBUTORS, COLLABORATORS = "pi", "contributors", "collaborators"
 REFERENTS, ADMINISTRATORS = "referents", "administrators"
+PORTAL = "portal"
+"""The group of the portal's account, one for each facility: with a role that changes its teams' people."""
 TEAM_ROLES = (PI, CONTRIBUTORS, COLLABORATORS)
 """The role groups of a team."""
 

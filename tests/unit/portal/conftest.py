@@ -24,7 +24,8 @@ title: Test platform
 environment: sandbox
 domain: test.example
 identity: {url: "https://login.elsewhere.example", token: {env: NOBODY}, ca_file: CA_FILE}
-portal: {host: one, url: "https://portal.test.example", client_secret: {env: PORTAL_SECRET}}
+portal: {host: one, url: "https://portal.test.example", client_secret: {env: PORTAL_SECRET},
+  token: {env: PORTAL_TOKEN}}
 data_centres:
   dc1: {title: One, city: Nantes}
 hosts:
