@@ -19,7 +19,7 @@ from controlplane.model import Facility, Platform, Team
 from controlplane.portal.app import application
 from controlplane.systems.authentik.rights import GRANTED_TO_PORTAL, PORTAL_ACCOUNT
 
-NATION = Nation(facilities=2, people=14, teams=4)
+NATION = Nation(facilities=2, people=14, teams=6)
 FORM_KEY = re.compile(r'name="form_key" value="([^"]+)"')
 OUTSIDE = "outside"
 """A group of the login server that `members_from` of one team names."""
