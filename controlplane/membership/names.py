@@ -7,7 +7,7 @@ given and read from there ever after, so neither a new surname nor a new institu
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from anyascii import anyascii
@@ -44,29 +44,34 @@ class Newcomer:
     given: str = ""
     surname: str = ""
     """Both where the home institution tells them apart; otherwise they are guessed from the full name."""
+    username: str = ""
+    """What the directory calls them until they have a name: nobody else can have it as theirs."""
 
 
-def assign_names(newcomers: Iterable[Newcomer], taken: Collection[str]) -> dict[str, str]:
+def assign_names(newcomers: Collection[Newcomer], taken: Collection[str]) -> dict[str, str]:
     """Names for newcomers by their keys, none of them in `taken`.
 
-    Who joined first chooses first, whatever order they come in.
+    Who joined first chooses first, whatever order they come in. A user name is taken for all but its owner.
     """
     used = {*RESERVED, *(name.lower() for name in taken)}
+    usernames = {newcomer.username for newcomer in newcomers}
     given: dict[str, str] = {}
     for newcomer in sorted(newcomers):
         first, last = newcomer.given, newcomer.surname
         if not last.strip():
             first, last = split_name(newcomer.name)
-        given[newcomer.key] = name = account_name(first, last, used)
+        usernames.discard(newcomer.username)
+        given[newcomer.key] = name = account_name(first, last, used, usernames)
+        usernames.add(newcomer.username)
         used.add(name)
     return given
 
 
-def account_name(given: str, surname: str, taken: Collection[str]) -> str:
-    """A name that is not in `taken`; equal arguments give the same one."""
+def account_name(given: str, surname: str, *taken: Collection[str]) -> str:
+    """A name that is in none of `taken`; equal arguments give the same one."""
     base = _base(given, surname)
     name, number = base, 1
-    while name in taken:
+    while any(name in names for names in taken):
         number += 1
         name = f"{base[: LONGEST - len(str(number))]}{number}"
     return name

@@ -160,6 +160,7 @@ def _portal(entry: PortalEntry, identity: IdentityEntry, expand: Expand) -> Port
         url=entry.url,
         issuer=f"{identity.url}/application/o/{Portal.client_id}/",
         client_secret=secret(entry.client_secret, expand),
+        token=secret(entry.token, expand),
         ca_file=Path(expand(identity.ca_file)) if identity.ca_file else None,
     )
 

@@ -146,6 +146,8 @@ class Portal:
     issuer: str
     """The OpenID Connect issuer at which visitors log in."""
     client_secret: Secret
+    token: Secret
+    """The token of the portal's own account at the login server."""
     ca_file: Path | None
     """The authority that the issuer's certificate must come from; None for those that the host trusts."""
 

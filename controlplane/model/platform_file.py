@@ -118,6 +118,9 @@ class PortalEntry(FileModel):
     """Their address, such as https://portal.bic.example."""
     client_secret: SecretReference
     """Where the secret is by which the application `portal` is known to the login server."""
+    token: SecretReference
+    """Where the token of the service account `bic-portal` is, with which the portal changes who is in a team
+    for those who may."""
 
 
 class AdministratorEntry(FileModel):

@@ -4,6 +4,7 @@ Authlib does the protocol: the authorization code flow with state, nonce and PKC
 for, and the checks of the ID token. Only who somebody is stays in the session; no token does.
 """
 
+import re
 import ssl
 import time
 from collections.abc import Mapping
@@ -27,11 +28,23 @@ person's session there lasts. Somebody who was deactivated is out of the portal 
 
 SCOPES = "openid email profile bic"
 
-_PERSON = "person"
+_PERSON, _BACK = "person", "back"
+
+_OWN_PATH = re.compile(r"/(teams(/[a-z0-9-]+)?)?")
+"""Where a login may lead: pages of the portal, and never another site."""
 
 
 class LoginError(Exception):
     """A login that did not succeed, whose text is for the person at the browser."""
+
+
+class LoginNeededError(Exception):
+    """Somebody who is not logged in, or not any more, asked for a page that needs it."""
+
+    def __init__(self, back: str) -> None:
+        super().__init__(back)
+        self.back = back
+        """The path to come back to after the login."""
 
 
 @dataclass(frozen=True)
@@ -76,16 +89,20 @@ class Login:
             },
         )
 
-    async def begin(self, request: Request) -> Response:
-        """Send the browser to the single sign-on. Raises LoginError."""
+    async def begin(self, request: Request, back: str = "/") -> Response:
+        """Send the browser to the single sign-on, and afterwards to `back`, a path. Raises LoginError."""
+        request.session[_BACK] = back if _OWN_PATH.fullmatch(back) else "/"
         try:
             answer: Response = await self._client.authorize_redirect(request, self._portal.redirect_url)
         except (HTTPError, OAuthError, ValueError) as error:
             raise LoginError("The login service does not answer. Try again in a minute.") from error
         return answer
 
-    async def end(self, request: Request) -> Visitor:
-        """Who came back from the single sign-on; remembered in the session. Raises LoginError."""
+    async def end(self, request: Request) -> tuple[Visitor, str]:
+        """Who came back from the single sign-on, remembered in the session, and where they wanted to go.
+
+        Raises LoginError.
+        """
         try:
             # Authlib's types leave this one out.
             token = await self._client.authorize_access_token(  # type: ignore[no-untyped-call]
@@ -105,9 +122,10 @@ class Login:
             raise LoginError("The login service does not answer. Try again in a minute.") from error
         visitor = _visitor(token["userinfo"])
         # What was in the session before the login must not be in it afterwards.
+        back = str(request.session.get(_BACK, "/"))
         request.session.clear()
         request.session[_PERSON] = asdict(visitor)
-        return visitor
+        return visitor, back
 
     async def logout_url(self) -> str:
         """Where the browser ends its session at the single sign-on. Raises LoginError."""

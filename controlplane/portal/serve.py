@@ -23,10 +23,10 @@ def serve(platform: Platform, address: str, port: int, certificate: Path, key: P
 
     Raises BadInputError when the inventory describes no portal, or the address or files cannot be used.
     """
-    if platform.portal is None:
+    if platform.portal is None or platform.identity is None:
         raise BadInputError(f"{platform.root}/platform.yml describes no portal; add the key 'portal'")
     try:
-        app = application(platform, platform.portal)
+        app = application(platform, platform.identity, platform.portal)
         settings = uvicorn.Config(
             app,
             ssl_certfile=certificate,

@@ -30,6 +30,8 @@ class Standing:
     """One of `ROLES`."""
     collection: str
     """The absolute path of the collection that the role gives access to."""
+    group: str = ""
+    """The team's group; empty for a role in the whole facility."""
 
 
 def standings(platform: Platform, groups: Iterable[str]) -> list[Standing]:
@@ -52,4 +54,4 @@ def _in_facility(facility: Facility, held: set[str]) -> Iterator[Standing]:
     for team in facility.teams:
         for suffix, role in _TEAM_GROUPS.items():
             if f"{team.group}.{suffix}" in held:
-                yield Standing(facility.title, team.title, role, collection(team.group))
+                yield Standing(facility.title, team.title, role, collection(team.group), team.group)

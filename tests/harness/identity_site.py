@@ -77,6 +77,10 @@ class Admin:
     def attributes(self, username: str) -> dict[str, Any]:
         return dict(self.call("GET", f"core/users/{self.keys[username]}/")["attributes"])
 
+    def username(self, once: str) -> str:
+        """What somebody is called now who was made with the user name `once`."""
+        return str(self.call("GET", f"core/users/{self.keys[once]}/")["username"])
+
     def account(self, username: str) -> str:
         return str(self.attributes(username).get("bic_account", ""))
 

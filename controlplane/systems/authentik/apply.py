@@ -48,7 +48,7 @@ class Applier:
         self._roles = {role.name: role.pk for role in directory.roles.values()}
         for group in directory.groups.values():
             self._roles.update(group.role_keys)
-        self._people = {user.username: user.pk for user in directory.people.values()}
+        self._usernames = {user.username: user.pk for user in directory.usernames.values()}
         self._members = {
             name: user.pk for name, users in directory.accounts.items() for user in users if user.active
         }
@@ -202,14 +202,14 @@ class Applier:
                 self._patiently(partial(calls.change_rights, self.client, verb, role, key, codenames))
 
     def _person(self, change: Change) -> str:
-        key = self._key(self._people, change.key.name)
+        key = self._key(self._usernames, change.key.name)
         return self._patiently(lambda: self._change_person(key, change))
 
     def _change_person(self, key: int, change: Change) -> str:
         user = calls.user(self.client, key)
         if user is None:
             return "the person is gone"
-        changed = dict(user.attributes)
+        changed, body = dict(user.attributes), dict[str, Any]()
         if item := change.field("account"):
             if account_of(user) not in ("", item.after):
                 raise ChangeError(f"the account name {account_of(user)} was given meanwhile; plan again")
@@ -222,8 +222,12 @@ class Applier:
                 changed[ENDED] = True
             else:
                 changed.pop(ENDED, None)
+        if (item := change.field("username")) and user.username != item.after:
+            body["username"] = item.after
         if changed != user.attributes:
-            calls.change_user(self.client, key, {"attributes": changed})
+            body["attributes"] = changed
+        if body:
+            calls.change_user(self.client, key, body)
         return ""
 
     def _end_access(self, user: User) -> None:
@@ -241,17 +245,19 @@ class Applier:
                     if error.status != NOT_FOUND:
                         raise
 
-    def _member(self, account: str) -> int:
-        key = self._members.get(account)
+    def _member(self, shown: str) -> int:
+        if shown.startswith("@"):
+            return self._key(self._usernames, shown.removeprefix("@"))
+        key = self._members.get(shown)
         if key is None:
-            raise ChangeError(f"nobody has the account name {account}; plan again")
+            raise ChangeError(f"nobody has the account name {shown}; plan again")
         return key
 
     def _leavers(self, shown: str) -> tuple[int, ...]:
         """Everybody who is shown as this member."""
         if shown.startswith("@"):
             name = shown.removeprefix("@")
-            return (self._people[name] if name in self._people else int(name),)
+            return (self._usernames[name] if name in self._usernames else int(name),)
         return tuple(user.pk for user in self._leaving.get(shown, ()))
 
     def _key(self, keys: Mapping[str, T], name: str) -> T:

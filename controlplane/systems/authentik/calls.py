@@ -8,7 +8,7 @@ from typing import Any
 
 from controlplane.systems.authentik import records
 from controlplane.systems.authentik.client import Client, Query
-from controlplane.systems.authentik.records import Group, Myself, RoleRights, Token, User
+from controlplane.systems.authentik.records import Group, Member, Myself, RoleRights, Token, User
 
 GROUPS, USERS, ROLES, TOKENS = "core/groups/", "core/users/", "rbac/roles/", "core/tokens/"
 ASSIGNED = "rbac/permissions/assigned_by_roles/"
@@ -33,6 +33,15 @@ def group_named(client: Client, name: str) -> Group | None:
     return next((group for group in found if group.name == name), None)
 
 
+def group_with_members(client: Client, name: str) -> tuple[Group, tuple[Member, ...]] | None:
+    """The group of exactly this name and who is in it, or None."""
+    answers = client.pages(GROUPS, {"name": name, "include_users": "true"})
+    answer = next((found for found in answers if found.get("name") == name), None)
+    if answer is None:
+        return None
+    return client.parsed([answer], lambda found: (records.group(found), records.members(found)))[0]
+
+
 def group(client: Client, key: str) -> Group | None:
     """One group, or None."""
     answer = client.find(f"{GROUPS}{key}/?include_users=false")
@@ -49,6 +58,15 @@ def user(client: Client, key: int) -> User | None:
     """One user, or None."""
     answer = client.find(f"{USERS}{key}/")
     return client.parsed([answer], records.user)[0] if answer else None
+
+
+def user_with_groups(client: Client, uuid: str) -> tuple[User, Mapping[str, records.Answer]] | None:
+    """The user whose `uuid` it is, with the attributes of their groups by name, or None."""
+    answers = client.pages(USERS, {"uuid": uuid, "include_roles": "false"})
+    answer = next((found for found in answers if found.get("uuid") == uuid), None)
+    if answer is None:
+        return None
+    return client.parsed([answer], lambda found: (records.user(found), records.groups_of(found)))[0]
 
 
 def roles_for(client: Client, kind: str, progress: Progress | None = None) -> list[RoleRights]:

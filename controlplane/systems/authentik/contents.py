@@ -79,7 +79,9 @@ def membership(platform: Platform, directory: Directory) -> Membership:
 
 
 def people_who_count(platform: Platform, directory: Directory) -> list[User]:
-    """The people in groups of ours or that the inventory names, and all who are or were inactive; by key."""
+    """The people in groups of ours or that the inventory names, and all who have an account name or are or
+    were inactive; by key.
+    """
     named = {
         team.members_from
         for facility in platform.facilities.values()
@@ -92,7 +94,7 @@ def people_who_count(platform: Platform, directory: Directory) -> list[User]:
             groups.extend(directory.below(name))
     found = {user.pk: user for user in directory.members(groups)}
     for user in directory.people.values():
-        if not user.active or user.attributes.get(ENDED_ATTRIBUTE):
+        if account_of(user) or not user.active or user.attributes.get(ENDED_ATTRIBUTE):
             found[user.pk] = user
     return [found[key] for key in sorted(found)]
 
@@ -111,11 +113,20 @@ def facility_of_people(platform: Platform, directory: Directory) -> Mapping[int,
     return {key: next(iter(names)) for key, names in found.items() if len(names) == 1}
 
 
+def username_problem(directory: Directory, known_as: str, wanted: str) -> str:
+    """Why somebody cannot have a user name, or nothing."""
+    holder = directory.usernames.get(wanted)
+    if holder is None or holder.username == known_as:
+        return ""
+    kind = "another person" if holder.person else "a service account"
+    return f"{kind} has the user name {wanted} at the login server and must be called otherwise there first"
+
+
 def shown(user: User | None, key: int) -> str:
-    """A member as a text: the account name, or else the user name behind an @."""
+    """A member as a text: a person's account name, or else the user name behind an @."""
     if user is None:
         return f"@{key}"
-    return account_of(user) or f"@{user.username}"
+    return (user.person and account_of(user)) or f"@{user.username}"
 
 
 def _team_members(platform: Platform, team: Team, directory: Directory) -> tuple[Member, ...] | str:
@@ -175,7 +186,7 @@ def _groups(platform: Platform, directory: Directory, wanted: State) -> Iterator
             role=_text(group, ROLE_ATTRIBUTE),
             parent=", ".join(parents),
             roles=group.roles,
-            members=[shown(directory.people.get(key), key) for key in group.users] if decided else None,
+            members=[shown(directory.user(key), key) for key in group.users] if decided else None,
             facility=_text(group, FACILITY),
             team=_text(group, TEAM),
             depends_on=needs,
@@ -229,6 +240,7 @@ def _people(platform: Platform, directory: Directory) -> Iterator[Resource]:
         yield resources.person(
             user.username,
             account=account_of(user),
+            username=user.username,
             access=ENDED if user.attributes.get(ENDED_ATTRIBUTE) else OPEN,
             facility=facility_of.get(user.pk, ""),
         )

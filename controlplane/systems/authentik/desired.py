@@ -23,6 +23,7 @@ from controlplane.systems.authentik.resources import (
     GROUP,
     OPEN,
     PI,
+    PORTAL,
     REFERENTS,
     RIGHTS,
     ROLE,
@@ -30,10 +31,15 @@ from controlplane.systems.authentik.resources import (
     below,
     right,
 )
+from controlplane.systems.authentik.rights import PORTAL_ACCOUNT
+
+BOOTSTRAP_USER = "akadmin"
+"""The administrator whom Authentik makes at its first start, and would make again under this name."""
 
 
 def desired_state(platform: Platform, directory: Directory, taken: Collection[str]) -> State:
     """All that the platform needs in Authentik; `taken` are the account names of other systems."""
+    portal_is_here = PORTAL_ACCOUNT in directory.usernames
     here = {name for name, users in directory.accounts.items() if any(user.active for user in users)}
     with collector_paused():
         return State(
@@ -43,7 +49,7 @@ def desired_state(platform: Platform, directory: Directory, taken: Collection[st
                 *(
                     made
                     for facility in platform.facilities.values()
-                    for made in _facility(platform, facility, here)
+                    for made in _facility(platform, facility, here, portal_is_here=portal_is_here)
                 ),
                 *_people(platform, directory, taken),
             ]
@@ -58,7 +64,15 @@ def names_in_inventory(platform: Platform) -> Iterator[str]:
     yield from (zone.administrator for zone in platform.zones.values())
 
 
-def _facility(platform: Platform, facility: Facility, here: Collection[str]) -> Iterator[Resource]:
+def open_roles(platform: Platform, team: Team) -> tuple[str, ...]:
+    """The role groups of a team whose members its PI and the facility's referents choose; often none."""
+    chosen = comes_from_directory(platform, team) and team.members_from is None
+    return (CONTRIBUTORS, COLLABORATORS) if chosen else ()
+
+
+def _facility(
+    platform: Platform, facility: Facility, here: Collection[str], *, portal_is_here: bool
+) -> Iterator[Resource]:
     name = facility.id
     yield resources.group(
         name,
@@ -72,6 +86,13 @@ def _facility(platform: Platform, facility: Facility, here: Collection[str]) -> 
     yield _role_group(platform, name, REFERENTS, facility=name, members=referents)
     looked_after = [below(team.group, role) for team in facility.teams for role in TEAM_ROLES]
     yield _role(below(name, REFERENTS), looked_after, name, "")
+    if platform.portal:
+        members = [f"@{PORTAL_ACCOUNT}"] if portal_is_here else []
+        yield _role_group(platform, name, PORTAL, facility=name, members=members)
+        open_groups = [
+            below(team.group, role) for team in facility.teams for role in open_roles(platform, team)
+        ]
+        yield _role(below(name, PORTAL), open_groups, name, "")
     for team in facility.teams:
         yield from _team(platform, team, here)
 
@@ -112,7 +133,7 @@ def _role_group(
     members: Iterable[str] | None = None,
 ) -> Resource:
     name = below(parent, role)
-    roles = [name] if role in (PI, REFERENTS) else []
+    roles = [name] if role in (PI, REFERENTS, PORTAL) else []
     return resources.group(
         name,
         mark=platform.name,
@@ -141,12 +162,19 @@ def _people(platform: Platform, directory: Directory, taken: Collection[str]) ->
     people = people_who_count(platform, directory)
     facility_of = facility_of_people(platform, directory)
     newcomers = [_newcomer(user) for user in people if user.active and not account_of(user)]
-    used = {*taken, *names_in_inventory(platform), *directory.accounts}
-    given = assign_names(newcomers, used) if newcomers else {}
+    given: dict[str, str] = {}
+    if newcomers:
+        # A user name of somebody else is taken too: it becomes the account name.
+        theirs = directory.usernames.keys() - {newcomer.username for newcomer in newcomers}
+        used = {*taken, *names_in_inventory(platform), *directory.accounts, *theirs}
+        given = assign_names(newcomers, used)
     for user in people:
+        account = account_of(user) or given.get(user.uuid, "")
+        renamed = user.active and account and user.username != BOOTSTRAP_USER
         yield resources.person(
             user.username,
-            account=account_of(user) or given.get(user.uuid, ""),
+            account=account,
+            username=account if renamed else user.username,
             access=OPEN if user.active else ENDED,
             facility=facility_of.get(user.pk, ""),
         )
@@ -160,4 +188,5 @@ def _newcomer(user: User) -> Newcomer:
         user.name,
         given if isinstance(given, str) else "",
         surname if isinstance(surname, str) else "",
+        user.username,
     )

@@ -3,8 +3,9 @@ page of groups and of roles, one for the people who have changed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 
 from controlplane.systems.authentik import calls, people, rights
 from controlplane.systems.authentik.client import Client
@@ -28,14 +29,25 @@ class Directory:
     groups: Mapping[str, Group]
     """By name."""
     people: Mapping[int, User]
-    """People by key, services left out."""
+    """People by key."""
     roles: Mapping[str, RoleRights]
     """The roles that may do something with groups, by name."""
+    services: Mapping[int, User] = field(default_factory=lambda: MappingProxyType({}))
+    """The accounts that belong to no person, by key."""
 
     @cached_property
     def names(self) -> Mapping[str, str]:
         """The names of groups by key."""
         return {group.pk: group.name for group in self.groups.values()}
+
+    @cached_property
+    def usernames(self) -> Mapping[str, User]:
+        """All accounts, those of no person too, by user name, which is unique."""
+        return {user.username: user for users in (self.people, self.services) for user in users.values()}
+
+    def user(self, key: int) -> User | None:
+        """A person or another account, or None."""
+        return self.people.get(key) or self.services.get(key)
 
     @cached_property
     def accounts(self) -> Mapping[str, tuple[User, ...]]:
@@ -91,4 +103,5 @@ def read(
         {group.name: group for group in groups},
         {key: user for key, user in known.known.items() if user.person},
         {role.name: role for role in roles},
+        {key: user for key, user in known.known.items() if not user.person},
     )

@@ -11,7 +11,7 @@ from controlplane.systems.authentik.directory import ACCOUNT, account_of
 
 
 def link(client: Client, platform: Platform, account: str, username: str) -> bool:
-    """Give somebody at the login server the account name of a person of the inventory.
+    """Give somebody at the login server the account name of a person of the inventory, as user name too.
 
     False when they have it already. Raises AuthentikError, and BadInputError when that would give a name to
     two people or two names to one.
@@ -20,8 +20,8 @@ def link(client: Client, platform: Platform, account: str, username: str) -> boo
         raise BadInputError(
             f"{account}: the inventory names nobody with this user name; others get their names by themselves"
         )
-    users = [user for user in calls.users(client) if user.person]
-    found = next((user for user in users if user.username == username), None)
+    users = calls.users(client)
+    found = next((user for user in users if user.person and user.username == username), None)
     if found is None:
         raise BadInputError(f"{username}: the login server has no person with this user name")
     if account_of(found) == account:
@@ -32,5 +32,10 @@ def link(client: Client, platform: Platform, account: str, username: str) -> boo
         )
     if other := next((user for user in users if account_of(user) == account), None):
         raise BadInputError(f"the account name {account} belongs to {other.username}")
-    calls.change_user(client, found.pk, {"attributes": {**found.attributes, ACCOUNT: account}})
+    if any(user.username == account for user in users if user is not found):
+        raise BadInputError(
+            f"another account at the login server has the user name {account}: rename it there first"
+        )
+    attributes = {**found.attributes, ACCOUNT: account}
+    calls.change_user(client, found.pk, {"username": account, "attributes": attributes})
     return True

@@ -58,6 +58,17 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody in a group, as the group tells it."""
+
+    pk: int
+    username: str
+    name: str
+    active: bool
+    attributes: Answer
+
+
+@dataclass(frozen=True, slots=True)
 class RoleRights:
     """A role and what it may do with the objects of one kind."""
 
@@ -126,6 +137,30 @@ def user(answer: Answer) -> User:
             _text(answer["last_updated"]),
             answer["last_login"] or "",
         )
+
+
+def members(answer: Answer) -> tuple[Member, ...]:
+    """Who is in a group, as `core/groups/` tells it with `include_users`. Raises UnexpectedAnswerError."""
+    with _Reading("group"):
+        return tuple(
+            Member(
+                _number(found["pk"]),
+                _text(found["username"]),
+                _text(found["name"]),
+                found["is_active"] is True,
+                _object(found["attributes"]),
+            )
+            for found in _list(answer["users_obj"])
+        )
+
+
+def groups_of(answer: Answer) -> dict[str, Answer]:
+    """The attributes of a user's groups by the groups' names, as `core/users/` tells them.
+
+    Raises UnexpectedAnswerError.
+    """
+    with _Reading("user"):
+        return {_text(found["name"]): _object(found["attributes"]) for found in _list(answer["groups_obj"])}
 
 
 def role_rights(answer: Answer, kind: str) -> RoleRights:

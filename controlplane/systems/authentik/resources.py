@@ -4,8 +4,8 @@
   inventory decides them. Names of our groups below a facility or team hold a dot, which no identifier can.
 - A **role** has permissions on groups, each as `<group>:<codename>`; those on all groups as `*:<codename>`.
   Roles are called like the group whose members have them.
-- A **person** has an account name, given once, and access, which is open or ended. Nobody is ever made or
-  deleted.
+- A **person** has an account name, given once, and access, which is open or ended. The user name becomes the
+  account name, since LDAP clients find people by it. Nobody is ever made or deleted.
 
 Groups carry a mark, the attribute `bic_managed` = the platform's name, made in the same request as they are.
 A role, which has no attributes, is ours when a group of ours of the same name carries it, or when nothing
@@ -20,6 +20,8 @@ GROUP, ROLE, PERSON = "group", "role", "person"
 
 PI, CONTRIBUTORS, COLLABORATORS = "pi", "contributors", "collaborators"
 REFERENTS, ADMINISTRATORS = "referents", "administrators"
+PORTAL = "portal"
+"""The group of the portal's account, one for each facility: with a role that changes its teams' people."""
 TEAM_ROLES = (PI, CONTRIBUTORS, COLLABORATORS)
 """The role groups of a team."""
 
@@ -109,8 +111,10 @@ def role(
     )
 
 
-def person(username: str, *, account: str, access: str, facility: str) -> Resource:
-    """Somebody by the user name in Authentik; `account` is empty for who has none yet."""
-    return Resource(
-        Key(PERSON, username), make_fields({"account": account, "access": access}), facility=facility
-    )
+def person(known_as: str, *, account: str, access: str, username: str, facility: str) -> Resource:
+    """Somebody by the user name that they have in Authentik; `account` is empty for who has none yet.
+
+    `username` is the one that they have or should have.
+    """
+    fields: dict[str, Value] = {"account": account, "access": access, "username": username}
+    return Resource(Key(PERSON, known_as), make_fields(fields), facility=facility)

@@ -26,6 +26,13 @@ GRANTED = (
 """All permissions that the service account of the control plane has, and no others."""
 
 
+PORTAL_ACCOUNT = "bic-portal"
+"""The service account with which the portal looks people up and changes who is in a team."""
+
+GRANTED_TO_PORTAL = ("authentik_core.view_group", "authentik_core.view_user")
+"""What it may do with all objects. Membership it may change in single groups, see `desired.open_roles`."""
+
+
 def demand(me: Myself, kind: str, roles: Iterable[RoleRights]) -> None:
     """Raise AuthentikError unless the account sees all objects of a kind."""
     if me.superuser:

@@ -88,15 +88,15 @@ class AuthentikSystem:
         )
 
     def refusals(self, changes: Sequence[Change]) -> Mapping[Key, str]:
-        """The account names that cannot be given while it is not known which are taken elsewhere."""
-        if not self._names_error:
-            return {}
-        reason = f"which account names are taken is not known: {self._names_error}"
-        return {
-            change.key: reason
-            for change in changes
-            if change.key.kind == PERSON and change.field("account") is not None
-        }
+        """The account names that cannot be given: those of others, and all while nobody knows which are."""
+        reasons = {change.key: self._refusal(change) for change in changes if change.key.kind == PERSON}
+        return {key: reason for key, reason in reasons.items() if reason}
+
+    def _refusal(self, change: Change) -> str:
+        if self._names_error and change.field("account"):
+            return f"which account names are taken is not known: {self._names_error}"
+        item = change.field("username")
+        return contents.username_problem(self._directory(), change.key.name, str(item.after)) if item else ""
 
     def begin(self, changes: Sequence[Change]) -> None:
         """Know the keys of what is there. Nothing needs to be claimed: a group is made with its mark."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "harness"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "authentik_login"))
 
 from identity_site import IdentitySite, identity_site
 

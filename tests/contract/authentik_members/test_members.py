@@ -67,6 +67,7 @@ def test_the_tree_is_made_with_least_rights_and_a_second_run_changes_nothing(sit
     assert again.code == 0, again.out + again.err
     assert "Plan: nothing to do." in again.out
     assert site.bic("drift").code == 0
+    assert site.admin.username("pi@home.example") == pi.user
     group = named_team(site).group
     assert site.admin.members(f"{group}.pi") == {site.admin.keys["pi@home.example"]}
     role = "contributors" if named_team(site).members[0].role == "contributor" else "collaborators"
@@ -88,6 +89,7 @@ def test_a_newcomer_gets_in_by_one_sync_and_is_out_by_another(settled: IdentityS
     synced = site.bic("sync")
     assert synced.code == 0, synced.out + synced.err
     assert site.admin.account("tadhg@far.example") == "tobrien"
+    assert site.admin.username("tadhg@far.example") == "tobrien"
     assert access(site, team.group)["tobrien"] == "write"
     history = site.bic("history").out
     assert "bic sync" in history
@@ -115,6 +117,29 @@ def test_names_that_a_zone_has_given_away_are_not_given_again(settled: IdentityS
     site.admin.put("tadhg@far.example", f"{team.group}.collaborators")
     assert site.bic("sync").code == 0
     assert site.admin.account("tadhg@far.example") == "tobrien2"
+
+
+def test_a_user_name_of_somebody_else_is_a_taken_name(settled: IdentitySite) -> None:
+    site, team = settled, open_team(settled)
+    site.admin.user("tobrien", "A service", kind="service_account")
+    site.admin.user("tobrien2", "Nobody of ours")
+    site.admin.user("tadhg@far.example", "Tadhg O'Brien")
+    site.admin.put("tadhg@far.example", f"{team.group}.collaborators")
+    # Somebody who was given a name when user names did not follow yet, and a service that has it.
+    site.admin.user("ana@far.example", "Ana Lim", bic_account="alim")
+    site.admin.user("alim", "Another service", kind="service_account")
+    site.admin.put("ana@far.example", f"{team.group}.contributors")
+    plan = site.bic("plan")
+    assert "a service account has the user name alim at the login server" in " ".join(plan.out.split())
+    assert site.bic("sync").code != 0
+    assert site.admin.username("tadhg@far.example") == site.admin.account("tadhg@far.example") == "tobrien3"
+    assert site.admin.username("ana@far.example") == "ana@far.example"
+    assert access(site, team.group)["alim"] == "write"
+    # Once the other one is called otherwise, the next run makes up for it.
+    site.admin.call("PATCH", f"core/users/{site.admin.keys['alim']}/", {"username": "a-service"})
+    assert site.bic("sync").code == 0
+    assert site.admin.username("ana@far.example") == "alim"
+    assert "nothing to do" in site.bic("sync").out
 
 
 def test_a_closed_account_loses_everything_and_the_data_stay(settled: IdentitySite) -> None:
@@ -164,10 +189,14 @@ def test_linking_gives_no_name_to_two_and_no_two_names_to_one(settled: IdentityS
     site.admin.user("one@home.example")
     site.admin.user("two@home.example")
     assert site.bic("identity", "link", one, "one@home.example").code == 0
-    assert "was already" in site.bic("identity", "link", one, "one@home.example").out
+    assert site.admin.username("one@home.example") == site.admin.account("one@home.example") == one
+    assert "was already" in site.bic("identity", "link", one, one).out
+    third = sorted(site.platform.people)[2]
+    site.admin.user(third, "A service", kind="service_account")
     for arguments, text in (
-        ((one, "two@home.example"), "belongs to one@home.example"),
-        ((other, "one@home.example"), f"has the account name {one}"),
+        ((one, "two@home.example"), f"belongs to {one}"),
+        ((other, one), f"has the account name {one}"),
+        ((third, "two@home.example"), f"another account at the login server has the user name {third}"),
         (("nobody", "two@home.example"), "the inventory names nobody"),
         ((other, "nobody@home.example"), "no person with this user name"),
     ):

@@ -23,6 +23,7 @@ GIVEN: dict[str, Any] = {
     "authentik_bootstrap_token": "b" * 40,
     "authentik_control_plane_token": "c" * 40,
     "authentik_exporter_token": "e" * 40,
+    "authentik_portal_token": "r" * 40,
     "authentik_ldap_outpost_token": "o" * 40,
     "authentik_ldap_search_password": "s" * 40,
     "authentik_terms_url": "https://portal.bic.example/terms",

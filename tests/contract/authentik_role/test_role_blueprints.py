@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from role_modules import load
 
+from controlplane.systems.authentik.rights import GRANTED_TO_PORTAL
 from sandbox.standins.authentik import launcher
 
 FILES = ["10-login.yaml", "20-applications.yaml", "30-ldap.yaml", "40-accounts.yaml", "50-brand.yaml"]
@@ -88,6 +89,8 @@ def test_the_accounts_may_do_what_they_need_and_no_more(api: Any, rendered: Path
     lacks, exceeds = objects_module.rights_missing(api, role["pk"], wanted)
     assert lacks == ["authentik_core.delete_user"]
     assert "authentik_core.view_group" in exceeds
+    (portal,) = (found for found in api.all("rbac/roles/") if found["name"] == "bic-portal")
+    assert objects_module.rights_missing(api, portal["pk"], list(GRANTED_TO_PORTAL)) == ([], [])
 
 
 def test_tokens_are_made_once_and_never_brought_back(api: Any, server: launcher.Running) -> None:

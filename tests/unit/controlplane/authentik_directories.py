@@ -22,7 +22,7 @@ def user(pk: int, account: str = "", *, active: bool = True, name: str = "", **g
     return User(
         pk,
         key_of(f"user {pk}"),
-        f"u{pk}@home.example",
+        account or f"u{pk}@home.example",
         name or f"Given Surname{pk}",
         f"u{pk}@home.example",
         active,
@@ -35,13 +35,17 @@ def user(pk: int, account: str = "", *, active: bool = True, name: str = "", **g
 
 
 def directory(
-    groups: Iterable[Group] = (), people: Iterable[User] = (), roles: Iterable[RoleRights] = ()
+    groups: Iterable[Group] = (),
+    people: Iterable[User] = (),
+    roles: Iterable[RoleRights] = (),
+    services: Iterable[User] = (),
 ) -> Directory:
     """What was read."""
     return Directory(
         {group.name: group for group in groups},
         {person.pk: person for person in people},
         {role.name: role for role in roles},
+        {service.pk: service for service in services},
     )
 
 

@@ -70,6 +70,14 @@ def test_a_name_that_a_person_who_left_had_is_not_given_again() -> None:
     assert assign_names([Newcomer("", "a", "Tadhg O'Brien")], {"tobrien", "TOBRIEN2"}) == {"a": "tobrien3"}
 
 
+def test_a_user_name_is_taken_for_all_but_its_owner() -> None:
+    owner = Newcomer("2026-01-02", "a", "Tess O'Brien", username="tobrien")
+    other = Newcomer("2026-01-01", "b", "Tadhg O'Brien", username="tadhg@far.example")
+    assert assign_names([owner, other], ()) == {"a": "tobrien", "b": "tobrien2"}
+    # What somebody else has already is nobody's, whatever the owner is called.
+    assert assign_names([owner], {"tobrien"}) == {"a": "tobrien2"}
+
+
 @given(newcomers, accounts)
 def test_names_are_legal_free_and_different(people: list[Newcomer], taken: frozenset[str]) -> None:
     assigned = assign_names(people, taken)

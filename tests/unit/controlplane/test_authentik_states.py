@@ -11,7 +11,7 @@ from controlplane.generate.nation import Nation, files
 from controlplane.generate.write import write_inventory
 from controlplane.model import Platform, load_platform
 from controlplane.state import Action, Key, State, make_plan
-from controlplane.systems.authentik.contents import compile_state
+from controlplane.systems.authentik.contents import compile_state, username_problem
 from controlplane.systems.authentik.desired import desired_state
 from controlplane.systems.authentik.directory import Directory
 from controlplane.systems.authentik.records import RoleRights
@@ -96,15 +96,43 @@ def test_newcomers_in_our_groups_get_names_that_are_free_everywhere(platform: Pl
     people = [user(1, name="Ana Lim"), user(2, name="Ann Lim"), user(3, name="Al Lim"), user(4, "alim2")]
     read = directory(groups.values(), people, read.roles.values())
     desired, observed = plan_of(platform, read, frozenset({"alim"}))
-    changes = {
-        change.key.name: change.fields[0]
+    assert people_changes(desired, observed) == {
+        "u1@home.example": {"account": "alim3", "username": "alim3"},
+        "u2@home.example": {"account": "alim4", "username": "alim4"},
+    }
+
+
+def people_changes(desired: State, observed: State) -> dict[str, dict[str, object]]:
+    return {
+        change.key.name: {item.name: item.after for item in change.fields}
         for change in make_plan("authentik/x", desired, observed).changes
         if change.key.kind == PERSON
     }
-    assert {name: (item.name, item.before, item.after) for name, item in changes.items()} == {
-        "u1@home.example": ("account", "", "alim3"),
-        "u2@home.example": ("account", "", "alim4"),
+
+
+def test_the_user_name_becomes_the_account_name_unless_somebody_else_has_it(platform: Platform) -> None:
+    name = next(
+        f"{team.group}.collaborators" for facility in platform.facilities.values() for team in facility.teams
+    )
+    read = holding(desired_state(platform, directory(), ()))
+    groups = {**read.groups, name: replace(read.groups[name], users=frozenset({1, 2, 3, 4}))}
+    service = replace(user(9), username="alim", type="service_account")
+    people = [
+        user(1, name="Ana Lim"),
+        replace(user(2, "bkim"), username="b@home.example"),
+        replace(user(3, "bberg", active=False, bic_ended=True), username="gone@home.example"),
+        replace(user(4, name="Default Admin"), username="akadmin"),
+        replace(user(5, name="In No Team"), username="alim2"),
+    ]
+    read = directory(groups.values(), people, read.roles.values(), [service])
+    assert people_changes(*plan_of(platform, read)) == {
+        "u1@home.example": {"account": "alim3", "username": "alim3"},
+        "b@home.example": {"username": "bkim"},
+        "akadmin": {"account": "dadmin"},
     }
+    assert username_problem(read, "b@home.example", "bkim") == ""
+    assert "service account has the user name alim" in username_problem(read, "u1@home.example", "alim")
+    assert "another person has the user name alim2" in username_problem(read, "u1@home.example", "alim2")
 
 
 def test_a_changed_surname_or_institution_changes_no_name(platform: Platform) -> None:

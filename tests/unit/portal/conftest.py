@@ -24,7 +24,8 @@ title: Test platform
 environment: sandbox
 domain: test.example
 identity: {url: "https://login.elsewhere.example", token: {env: NOBODY}, ca_file: CA_FILE}
-portal: {host: one, url: "https://portal.test.example", client_secret: {env: PORTAL_SECRET}}
+portal: {host: one, url: "https://portal.test.example", client_secret: {env: PORTAL_SECRET},
+  token: {env: PORTAL_TOKEN}}
 data_centres:
   dc1: {title: One, city: Nantes}
 hosts:
@@ -67,6 +68,7 @@ def platform(tmp_path: Path) -> Platform:
 def site(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """A running portal and its single sign-on."""
     monkeypatch.setenv("PORTAL_SECRET", CLIENT_SECRET)
+    monkeypatch.setenv("PORTAL_TOKEN", "of-nobody")
     files = issue(create_authority(tmp_path), tmp_path)
     where = files.certificate_chain_file, files.certificate_key_file
     portal = platform.portal
@@ -75,7 +77,7 @@ def site(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
         def make(port: int) -> FastAPI:
             here = replace(portal, url=f"https://localhost:{port}", issuer=asked.issuer)
-            return application(platform, here)
+            return application(platform, platform.identity, here)
 
         with served(make, *where) as port:
             yield Site(f"https://localhost:{port}", asked, tmp_path / "ca.crt")

@@ -32,8 +32,8 @@ def held_by(page: httpx.Response) -> bool:
 def test_groups_stand_for_roles_and_others_for_none(platform: Platform) -> None:
     assert standings(platform, ANNE["groups"]) == [
         Standing("Nord <imaging> & more", "", "referent", "/testZone/home/nord"),
-        Standing("Nord <imaging> & more", "Cells", "contributor", "/testZone/home/nord-cells"),
-        Standing("Nord <imaging> & more", "Roots", "pi", "/testZone/home/nord-roots"),
+        Standing("Nord <imaging> & more", "Cells", "contributor", "/testZone/home/nord-cells", "nord-cells"),
+        Standing("Nord <imaging> & more", "Roots", "pi", "/testZone/home/nord-roots", "nord-roots"),
     ]
     assert standings(platform, ["nord", "nord-cells", "nord-cells.owners", "test.administrators"]) == []
 
