@@ -65,6 +65,15 @@ def _next_steps(platform: Platform) -> list[tuple[str, str]]:
         )
         for team in [team for facility in platform.facilities.values() for team in facility.teams][:1]
     ]
+    if platform.portal:
+        names = " ".join(platform.service_names)
+        passwords = platform.state_dir / "federation" / "passwords.json"
+        steps.append(
+            (
+                f"a browser at {platform.portal.url}/ (with {names} in /etc/hosts)",
+                f"a login from an institution outside, as one of those in {passwords}",
+            )
+        )
     return [
         *steps,
         (

@@ -1,0 +1,185 @@
+"""One login for the nation, as people meet it: in a browser, from a foreign institution to a collection and out again."""
+
+import contextlib
+import json
+import os
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from irods.exception import CAT_NO_ACCESS_PERMISSION, iRODSException
+from irods.session import iRODSSession
+from nation import Nation
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+CHROMIUM = Path("/usr/bin/chromium")
+PATIENCE = 60_000
+"""Milliseconds that a page may take on a busy machine."""
+
+TEAM = """\
+  - id: light-sheet
+    title: Light sheet
+    pi: {user: cadoret, name: Claire Cadoret, email: cadoret@confluent.example}
+"""
+GROUP = "nantes-light-sheet"
+PI = "cadoret@confluent.example"
+NEWCOMER = "jweiss@beispielstadt.example"
+
+
+@dataclass(frozen=True)
+class Login:
+    """How to be at the nation's login server."""
+
+    nation: Nation
+    browser: Browser
+    passwords: dict[str, str]
+    """People's passwords at their institutions."""
+
+    @property
+    def domain(self) -> str:
+        return self.nation.platform.domain
+
+    def secret(self, name: str) -> str:
+        return (self.nation.platform.state_dir / "secrets" / name).read_text("utf-8").strip()
+
+    def api(self, method: str, path: str, body: dict[str, object] | None = None) -> dict[str, object]:
+        """Ask the login server as its first administrator."""
+        address = self.nation.address("dc1-idp")
+        with httpx.Client(
+            verify=ssl.create_default_context(cafile=str(self.nation.authority)), trust_env=False, timeout=60
+        ) as client:
+            answer = client.request(
+                method,
+                f"https://{address}/api/v3/{path}",
+                json=body,
+                headers={
+                    "Authorization": f"Bearer {self.secret('authentik_bootstrap_token')}",
+                    "Host": f"login.{self.domain}",
+                },
+                extensions={"sni_hostname": f"login.{self.domain}"},
+            )
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+        return dict(answer.json()) if answer.content else {}
+
+
+@pytest.fixture(scope="module")
+def login(nation: Nation) -> Iterator[Login]:
+    if not CHROMIUM.exists():
+        if os.environ.get("CI"):
+            pytest.fail("CI must look at the pages, and there is no Chromium")
+        pytest.skip("there is no Chromium on this machine")
+    platform = nation.platform
+    passwords = json.loads((platform.state_dir / "federation" / "passwords.json").read_text("utf-8"))
+    rules = ", ".join(f"MAP {name} {host.address}" for name, host in platform.service_names.items())
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", f"--host-resolver-rules={rules}"]
+        )
+        yield Login(nation, browser, passwords)
+        browser.close()
+
+
+@contextlib.contextmanager
+def visitor(login: Login) -> Iterator[Page]:
+    """Somebody at a browser of their own. The authority is not in its store: TLS is tried by all other tests."""
+    context: BrowserContext = login.browser.new_context(ignore_https_errors=True)
+    context.set_default_timeout(PATIENCE)
+    try:
+        yield context.new_page()
+    finally:
+        context.close()
+
+
+def log_in(login: Login, page: Page, who: str, institution: str, *, first_time: bool) -> None:
+    """From the portal by the federation to an institution and back."""
+    page.goto(f"https://portal.{login.domain}/")
+    page.get_by_role("link", name="Log in").click()
+    page.get_by_role("link", name="My institution").click()
+    page.get_by_role("searchbox").fill(institution)
+    page.get_by_role("list", name="Institutions found").get_by_role("link").first.click()
+    page.get_by_label("Account").fill(who.partition("@")[0])
+    page.get_by_label("Password").fill(login.passwords[who])
+    page.get_by_role("button", name="Log in").click()
+    if first_time:
+        page.get_by_role("checkbox").check()
+        page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Hello", timeout=PATIENCE)
+
+
+def synced(nation: Nation) -> None:
+    done = nation.bic("sync", "--wait-for-lock", "120")
+    assert done.code == 0, done.output
+
+
+def listing(nation: Nation, account: str, password: str) -> list[str]:
+    """What somebody sees in the team's collection who logs in by PAM."""
+    zone = nation.platform.zones["bicZone"]
+    with iRODSSession(
+        host=nation.address(zone.catalog_provider),
+        port=zone.port,
+        user=account,
+        zone=zone.name,
+        password=password,
+        authentication_scheme="pam_password",
+        client_server_negotiation="request_server_negotiation",
+        client_server_policy="CS_NEG_REQUIRE",
+        ssl_verify_server="hostname",
+        ssl_ca_certificate_file=str(nation.authority),
+        ssl_context=None,
+        encryption_algorithm="AES-256-CBC",
+        encryption_key_size=32,
+        encryption_num_hash_rounds=16,
+        encryption_salt_size=8,
+    ) as session:
+        collection = session.collections.get(f"/{zone.name}/home/{GROUP}")
+        return [found.name for found in collection.subcollections]
+
+
+def test_from_a_foreign_institution_into_a_team_and_out_again(login: Login) -> None:
+    nation = login.nation
+    facility = nation.inventory / "facilities" / "nantes.yml"
+    before = facility.read_text("utf-8")
+    facility.write_text(before.rstrip("\n") + "\n" + TEAM, "utf-8")
+    try:
+        with visitor(login) as pi, visitor(login) as newcomer:
+            applied = nation.bic("apply", "--yes")
+            assert applied.code == 0, applied.output
+            log_in(login, pi, PI, "confluence", first_time=True)
+            linked = nation.bic("identity", "link", "cadoret", PI)
+            assert linked.code == 0, linked.output
+            synced(nation)
+
+            log_in(login, newcomer, NEWCOMER, "beispielstadt", first_time=True)
+            expect(newcomer.locator("main")).to_contain_text("You are in no team yet")
+
+            pi.goto(f"https://portal.{login.domain}/teams/{GROUP}")
+            pi.get_by_label("Account name or e-mail address").fill(NEWCOMER)
+            pi.get_by_role("button", name="Find").click()
+            expect(pi.locator("main")).to_contain_text("Jürgen Weiß")
+            pi.get_by_role("radio", name="Collaborator").check()
+            pi.get_by_role("button", name="Add to").click()
+            expect(pi.get_by_role("status")).to_contain_text("Jürgen Weiß is a", timeout=PATIENCE)
+            synced(nation)
+
+            [person] = login.api("GET", f"core/users/?email={NEWCOMER}")["results"]  # type: ignore[misc]
+            account = str(person["username"])
+            assert account == "jweiss"
+            password = "an app password of Juergen"  # noqa: S105 - of a test's fleet
+            token = {"identifier": "juergen-irods", "intent": "app_password", "user": person["pk"]}
+            login.api("POST", "core/tokens/", token)
+            login.api("POST", "core/tokens/juergen-irods/set_key/", {"key": password})
+            assert listing(nation, account, password) == []
+            with pytest.raises(iRODSException):
+                listing(nation, account, "not the password")
+
+            pi.get_by_role("button", name="Remove Jürgen Weiß").click()
+            expect(pi.get_by_role("status")).to_contain_text("is not in Light sheet any more")
+            synced(nation)
+            with pytest.raises((CAT_NO_ACCESS_PERMISSION, iRODSException)):
+                listing(nation, account, password)
+    finally:
+        facility.write_text(before, "utf-8")
+        nation.bic("apply", "--yes")
