@@ -1,4 +1,4 @@
-"""One login for the nation, as people meet it: in a browser, from a foreign institution to a collection and out again."""
+"""One login for the nation, as people meet it: from a foreign institution to a collection and out again."""
 
 import contextlib
 import json
@@ -7,10 +7,11 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from irods.exception import CAT_NO_ACCESS_PERMISSION, iRODSException
+from irods.exception import CollectionDoesNotExist, iRODSException
 from irods.session import iRODSSession
 from nation import Nation
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -45,7 +46,7 @@ class Login:
     def secret(self, name: str) -> str:
         return (self.nation.platform.state_dir / "secrets" / name).read_text("utf-8").strip()
 
-    def api(self, method: str, path: str, body: dict[str, object] | None = None) -> dict[str, object]:
+    def api(self, method: str, path: str, body: dict[str, object] | None = None) -> dict[str, Any]:
         """Ask the login server as its first administrator."""
         address = self.nation.address("dc1-idp")
         with httpx.Client(
@@ -84,7 +85,7 @@ def login(nation: Nation) -> Iterator[Login]:
 
 @contextlib.contextmanager
 def visitor(login: Login) -> Iterator[Page]:
-    """Somebody at a browser of their own. The authority is not in its store: TLS is tried by all other tests."""
+    """Somebody at a browser of their own, whose store does not have the platform's authority."""
     context: BrowserContext = login.browser.new_context(ignore_https_errors=True)
     context.set_default_timeout(PATIENCE)
     try:
@@ -164,10 +165,10 @@ def test_from_a_foreign_institution_into_a_team_and_out_again(login: Login) -> N
             expect(pi.get_by_role("status")).to_contain_text("Jürgen Weiß is a", timeout=PATIENCE)
             synced(nation)
 
-            [person] = login.api("GET", f"core/users/?email={NEWCOMER}")["results"]  # type: ignore[misc]
+            [person] = login.api("GET", f"core/users/?email={NEWCOMER}")["results"]
             account = str(person["username"])
             assert account == "jweiss"
-            password = "an app password of Juergen"  # noqa: S105 - of a test's fleet
+            password = "an app password of Juergen"
             token = {"identifier": "juergen-irods", "intent": "app_password", "user": person["pk"]}
             login.api("POST", "core/tokens/", token)
             login.api("POST", "core/tokens/juergen-irods/set_key/", {"key": password})
@@ -178,7 +179,7 @@ def test_from_a_foreign_institution_into_a_team_and_out_again(login: Login) -> N
             pi.get_by_role("button", name="Remove Jürgen Weiß").click()
             expect(pi.get_by_role("status")).to_contain_text("is not in Light sheet any more")
             synced(nation)
-            with pytest.raises((CAT_NO_ACCESS_PERMISSION, iRODSException)):
+            with pytest.raises((CollectionDoesNotExist, iRODSException)):
                 listing(nation, account, password)
     finally:
         facility.write_text(before, "utf-8")
