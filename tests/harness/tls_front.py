@@ -24,7 +24,14 @@ class Front:
         self.port = int(self._listener.getsockname()[1])
         self.away = False
         """Cut each new connection, as a server does that is stopped."""
+        self._passing: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        """Go away, and end the connections that are open."""
+        self.away = True
+        while self._passing:
+            _close(self._passing.pop())
 
     def close(self) -> None:
         """Stop listening."""
@@ -50,6 +57,7 @@ class Front:
         except OSError:
             _close(plain)
             return
+        self._passing.append(server)
         threading.Thread(target=_pass_on, args=(client, server, None), daemon=True).start()
         _pass_on(server, client, None)
 

@@ -125,10 +125,17 @@ def portal_site(folder: Path) -> Iterator[PortalSite]:
         nation.edit("platform.yml", with_portal)
         first = next(iter(nation.platform.facilities.values()))
 
-        def from_outside(data: dict) -> None:
+        def choose_elsewhere(data: dict) -> None:
+            named = {
+                "user": "nnamed",
+                "name": "Nina Named",
+                "email": "nina@home.example",
+                "role": "collaborator",
+            }
+            data["teams"][0]["members"] = [named]
             data["teams"][1]["members_from"] = OUTSIDE
 
-        nation.edit(f"facilities/{first.id}.yml", from_outside)
+        nation.edit(f"facilities/{first.id}.yml", choose_elsewhere)
         _people(nation)
         token.write_text(nation.admin.token(PORTAL_ACCOUNT)[1])
         ran = nation.bic("apply", "--yes")

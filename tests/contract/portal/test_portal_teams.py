@@ -317,7 +317,7 @@ def test_the_portals_token_does_no_more_than_that(site: PortalSite) -> None:
 def test_a_login_server_that_does_not_answer_is_said(site: PortalSite) -> None:
     with site.visit(site.team.pi.user) as pi:
         key = session_key(pi)
-        site.nation.front.away = True
+        site.nation.front.cut()
         page = pi.team(site.team)
         assert page.status_code == 502
         assert "does not answer" in page.text

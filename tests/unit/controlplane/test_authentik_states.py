@@ -9,13 +9,15 @@ from test_membership import LOGIN
 
 from controlplane.generate.nation import Nation, files
 from controlplane.generate.write import write_inventory
-from controlplane.model import Platform, load_platform
+from controlplane.model import Platform, Portal, load_platform
+from controlplane.model.secrets import Secret
 from controlplane.state import Action, Key, State, make_plan
 from controlplane.systems.authentik.contents import compile_state, username_problem
 from controlplane.systems.authentik.desired import desired_state
 from controlplane.systems.authentik.directory import Directory
 from controlplane.systems.authentik.records import RoleRights
 from controlplane.systems.authentik.resources import GROUP, PERSON, ROLE
+from controlplane.systems.authentik.rights import PORTAL_ACCOUNT
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +87,33 @@ def test_a_referent_may_look_after_the_own_facility_and_a_pi_after_the_own_team(
                 f"{team.group}.contributors",
                 f"{team.group}.collaborators",
             }
+
+
+def test_the_portal_changes_the_people_who_are_chosen_and_nobody_elses(platform: Platform) -> None:
+    secret = Secret.from_environment("NOBODY")
+    portal = Portal("one", "https://portal.bic.example", "https://login/", secret, secret, None)
+    facility = max(platform.facilities.values(), key=lambda each: len(each.teams))
+    open_team, fixed, named = facility.teams[:3]
+    teams = (
+        replace(open_team, members=(), members_from=None),
+        replace(fixed, members=(), members_from="outside"),
+        named,
+    )
+    assert named.members
+    facilities = {facility.id: replace(facility, teams=teams)}
+    service = replace(user(9), username=PORTAL_ACCOUNT, type="service_account")
+    for services, members in (([service], (f"@{PORTAL_ACCOUNT}",)), ([], ())):
+        with_portal = replace(platform, portal=portal, facilities=facilities)
+        state = desired_state(with_portal, directory(services=services), ())
+        assert state[Key(GROUP, f"{facility.id}.portal")].fields["members"] == members
+        rights = state[Key(ROLE, f"{facility.id}.portal")].fields["rights"]
+        assert isinstance(rights, tuple)
+        assert {text.rpartition(":")[0] for text in rights} == {
+            f"{open_team.group}.contributors",
+            f"{open_team.group}.collaborators",
+        }
+    without = desired_state(replace(platform, facilities=facilities), directory(services=[service]), ())
+    assert Key(GROUP, f"{facility.id}.portal") not in without
 
 
 def test_newcomers_in_our_groups_get_names_that_are_free_everywhere(platform: Platform) -> None:
