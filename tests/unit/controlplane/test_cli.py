@@ -1,10 +1,13 @@
 """The command as people use it: its messages, its exit codes, and that it starts light."""
 
 import ast
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -97,9 +100,47 @@ def test_health_names_what_is_not_well(inventory: Path, edit: Edit) -> None:
     document = json.loads(result.stdout)
     assert document["well"] is False
     failed = {(item["system"], item["target"]) for item in document["checks"] if item["status"] == "failed"}
-    assert ("iRODS", "bicZone on dc1-icat") in failed
-    assert ("Prometheus", "dc1-monitor") in failed
-    assert ("exporter", "dc1-monitor") in failed
+    assert {system for system, _ in failed} == {"host"}
+    inhibited = {
+        (item["system"], item["target"]): item["cause"]
+        for item in document["checks"]
+        if item["status"] == "inhibited"
+    }
+    assert inhibited["iRODS", "bicZone on dc1-icat"] == "host dc1-icat"
+    assert inhibited["PostgreSQL", "dc1-icat"] == "host dc1-icat"
+    assert inhibited["Prometheus", "dc1-monitor"] == "host dc1-monitor"
+    assert inhibited["exporter", "dc1-monitor"] == "host dc1-monitor"
+    assert document["failures"] == len(failed)
+
+
+def test_health_ends_in_time_when_every_target_hangs(inventory: Path, edit: Edit) -> None:
+    # Ports that take connections and never say a word: SSH and iRODS of all hosts.
+    for file in (inventory / "platform.yml", *(inventory / "facilities").iterdir()):
+        file.write_text(file.read_text("utf-8").replace("10.77.0.", "127.7.8."), "utf-8")
+    with contextlib.ExitStack() as opened:
+        listening = opened.enter_context(socket.create_server(("0.0.0.0", 0), backlog=100))  # noqa: S104
+        port = listening.getsockname()[1]
+        edit("platform.yml", "catalog_provider: dc1-icat", f"catalog_provider: dc1-icat\n    port: {port}")
+        (inventory / "sitecustomize.py").write_text(
+            "import socket\n"
+            "real = socket.create_connection\n"
+            "def hang(address, *arguments, **named):\n"
+            f"    return real((address[0], {port}), *arguments, **named)\n"
+            "socket.create_connection = hang\n"
+        )
+        begun = time.monotonic()
+        result = bic(
+            *("--inventory", inventory, "health", "--json", "--deadline", "3"),
+            PYTHONPATH=f"{inventory}:{ROOT}",
+        )
+        seconds = time.monotonic() - begun
+    assert result.returncode == 1, result.stderr
+    checks = json.loads(result.stdout)["checks"]
+    late = {item["detail"] for item in checks if item["check"] == "SSH"}
+    assert late == {"no answer within the deadline of 3 s"}
+    assert all(item["status"] != "ok" for item in checks if item["check"] != "port"), checks
+    # The deadline, and a busy machine's time to start; without it the time-outs of all checks.
+    assert seconds < 60
 
 
 @pytest.mark.parametrize(

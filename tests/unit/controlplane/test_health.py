@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from controlplane.health.net import fetch, reachable
-from controlplane.health.port import Check, CheckFailedError, Probe
-from controlplane.health.run import Status, run_probes
+from controlplane.health.port import Check, CheckFailedError, FindingError, Probe, Severity
+from controlplane.health.run import Status, is_well, run_probes
 from controlplane.systems.host import probes as host_probes
 
 
@@ -22,13 +23,17 @@ def _fails(message: str) -> Callable[[], str]:
     return run
 
 
+def check(name: str, run: Callable[[], str], **fields: Any) -> Check:
+    return Check(name, run, "Nobody can work.", "HostDown#look", **fields)
+
+
 def test_checks_after_a_failure_are_skipped_and_other_probes_are_not() -> None:
     probes = [
         Probe(
-            "s", "one", (Check("a", lambda: "fine"), Check("b", _fails("bad")), Check("c", lambda: "never"))
+            "s", "one", (check("a", lambda: "fine"), check("b", _fails("bad")), check("c", lambda: "never"))
         ),
-        Probe("s", "two", (Check("a", lambda: "fine"),)),
-        Probe("s", "three", (Check("a", lambda: str(1 // 0)),)),
+        Probe("s", "two", (check("a", lambda: "fine"),)),
+        Probe("s", "three", (check("a", lambda: str(1 // 0)),)),
     ]
     results = run_probes(probes, deadline=5)
     assert [(result.target, result.check, result.status) for result in results] == [
@@ -40,6 +45,34 @@ def test_checks_after_a_failure_are_skipped_and_other_probes_are_not() -> None:
     ]
     assert results[2].detail == "because b failed"
     assert "ZeroDivisionError" in results[4].detail
+    assert results[1].runbook == "docs/runbooks/HostDown.md#look"
+
+
+def test_a_warning_stops_nothing_and_is_no_reason_to_be_called_unwell() -> None:
+    def ends() -> str:
+        raise FindingError("ends soon")
+
+    results = run_probes(
+        [Probe("s", "t", (check("a", ends, severity=Severity.WARNING), check("b", lambda: "fine")))], 60
+    )
+    assert [(result.status, result.finding) for result in results] == [
+        (Status.FAILED, True),
+        (Status.OK, False),
+    ]
+    assert is_well(results)
+
+
+def test_a_check_that_takes_too_long_fails_alone() -> None:
+    release = threading.Event()
+    probes = [
+        Probe("s", "slow", (check("hang", lambda: str(release.wait(60)), timeout=0.2),)),
+        Probe("s", "well", (check("a", lambda: "fine"),)),
+    ]
+    results = run_probes(probes, deadline=60)
+    release.set()
+    assert [result.status for result in results] == [Status.FAILED, Status.OK]
+    assert results[0].detail == "no answer within its 0.2 s"
+    assert not is_well(results)
 
 
 def test_probes_run_at_the_same_time_and_the_deadline_holds() -> None:
@@ -54,10 +87,10 @@ def test_probes_run_at_the_same_time_and_the_deadline_holds() -> None:
         release.wait(30)
         return "too late"
 
-    probes = [Probe("s", str(number), (Check("meet", meet),)) for number in range(3)]
+    probes = [Probe("s", str(number), (check("meet", meet),)) for number in range(3)]
     begun = time.monotonic()
     results = run_probes(
-        [*probes, Probe("s", "slow", (Check("hang", hang), Check("next", hang)))], deadline=1.0
+        [*probes, Probe("s", "slow", (check("hang", hang), check("next", hang)))], deadline=1.0
     )
     release.set()
     assert time.monotonic() - begun < 5
