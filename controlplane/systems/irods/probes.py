@@ -21,6 +21,7 @@ from controlplane.health.net import reachable, time_left
 from controlplane.health.port import Check, FindingError, Probe, Severity, machine, service
 from controlplane.model import Host, Platform, Zone
 from controlplane.systems.irods.client import LIBRARY_ERRORS, Client, Endpoint, IrodsError, endpoint
+from controlplane.systems.irods.zone_probes import zone_checks
 
 TIMEOUT = 10.0
 """Seconds for one answer of a server."""
@@ -35,10 +36,15 @@ LEFTOVER_AGE = timedelta(hours=1)
 
 
 def probes(platform: Platform) -> Iterator[Probe]:
-    """Probes of each server: a client's way in, the ways to other zones, and the way that must be closed."""
+    """One probe of each zone as a whole, and probes of each server: a client's way in, the ways to other
+    zones, and the way that must be closed."""
     for zone in platform.zones.values():
         serves = frozenset(
             facility.id for facility in (*platform.facilities_of(zone.name), *platform.visitors_of(zone.name))
+        )
+        provides, needs = _place(platform, zone, zone.catalog_provider)
+        yield Probe(
+            "iRODS", zone.name, tuple(zone_checks(platform, zone)), needs=(*needs, provides), serves=serves
         )
         for name in zone.servers:
             provides, needs = _place(platform, zone, name)
