@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 PAUSE = 2.0
 """Seconds between two rounds of questions while waiting."""
 
+FOR_THE_STORE = 0.1
+"""The share of the deadline that is left for writing the history."""
+
 app = typer.Typer()
 
 
@@ -34,6 +37,10 @@ def health(
     watch: Annotated[
         float | None, typer.Option(min=1.0, help="Ask again after so many seconds, until Ctrl-C.")
     ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Ask nothing: show what changed in this time, such as 12h.", metavar="TIME"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the results as JSON.")] = False,
 ) -> None:
     """Ask every host and service whether it is well.
@@ -48,10 +55,13 @@ def health(
     if watch is not None and (as_json or wait):
         raise BadInputError("--watch draws the table again and again: leave out --json and --wait")
     probes = _probes(platform, facility)
-    if watch is not None:
-        _watch(probes, deadline, watch)
+    if since is not None:
+        _tell_changes(platform, probes, since, as_json=as_json)
         return
-    results = _until_well(probes, deadline, wait)
+    if watch is not None:
+        _watch(platform, probes, deadline, watch)
+        return
+    results = _until_well(platform, probes, deadline, wait)
     from controlplane.health.run import is_well
 
     if as_json:
@@ -77,21 +87,72 @@ def _probes(platform: Platform, facilities: list[str] | None) -> list[Probe]:
     return concerning(probes, scope.facilities) if facilities else probes
 
 
-def _asked(probes: list[Probe], deadline: float) -> list[Result]:
+def _asked(platform: Platform, probes: list[Probe], deadline: float) -> list[Result]:
     from controlplane.cli.progress import watching
     from controlplane.health.dependencies import inhibited
     from controlplane.health.run import run_probes
 
+    end = time.monotonic() + deadline
     with watching() as show:
-        return inhibited(probes, run_probes(probes, deadline, show("asking hosts and services")))
+        asked = run_probes(probes, deadline * (1 - FOR_THE_STORE), show("asking hosts and services"))
+    results = inhibited(probes, asked)
+    _keep(platform, results, end - time.monotonic())
+    return results
 
 
-def _until_well(probes: list[Probe], deadline: float, wait: float) -> list[Result]:
+def _keep(platform: Platform, results: list[Result], seconds: float) -> None:
+    """Write what has changed into the store; where it is away, that is said and nothing else is lost."""
+    from datetime import UTC, datetime
+
+    from controlplane.errors import BicError
+    from controlplane.health.bounded import TooLateError, within
+    from controlplane.health.history import states
+    from controlplane.store import health as history
+    from controlplane.store import open_store
+
+    def write() -> None:
+        with open_store(platform) as store:
+            history.record(store, platform.name, states(results), datetime.now(UTC))
+
+    try:
+        within(seconds, write)
+    except (BicError, TooLateError) as error:
+        typer.echo(f"the history of this is not kept: {error}", err=True)
+
+
+def _tell_changes(platform: Platform, probes: list[Probe], since: str, *, as_json: bool) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    from controlplane.errors import BadInputError
+    from controlplane.model.durations import parse_duration
+    from controlplane.store import health as history
+    from controlplane.store import open_store
+
+    try:
+        moment = datetime.now(UTC) - timedelta(seconds=parse_duration(since))
+    except ValueError as error:
+        raise BadInputError(f"--since {since}: write a length of time such as 30m, 12h or 7d") from error
+    targets = {(probe.system, probe.target) for probe in probes}
+    with open_store(platform) as store:
+        changes = history.since(store, platform.name, moment, targets)
+    if as_json:
+        import json
+
+        document = {"changes": [change.as_json() for change in changes]}
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        from controlplane.cli.health_text import rendered_changes
+        from controlplane.cli.output import console
+
+        console().print(rendered_changes(changes, since))
+
+
+def _until_well(platform: Platform, probes: list[Probe], deadline: float, wait: float) -> list[Result]:
     from controlplane.health.run import is_cause, is_well
 
     end = time.monotonic() + wait
     while True:
-        results = _asked(probes, deadline)
+        results = _asked(platform, probes, deadline)
         if is_well(results) or time.monotonic() >= end:
             return results
         bad = len({result.target for result in results if is_cause(result)})
@@ -99,7 +160,7 @@ def _until_well(probes: list[Probe], deadline: float, wait: float) -> list[Resul
         time.sleep(min(PAUSE, max(0.0, end - time.monotonic())))
 
 
-def _watch(probes: list[Probe], deadline: float, pause: float) -> None:
+def _watch(platform: Platform, probes: list[Probe], deadline: float, pause: float) -> None:
     """Draw the table again and again; ends with the exit code of the last one when interrupted."""
     from datetime import datetime
 
@@ -110,7 +171,7 @@ def _watch(probes: list[Probe], deadline: float, pause: float) -> None:
     out, well = console(), True
     try:
         while True:
-            results = _asked(probes, deadline)
+            results = _asked(platform, probes, deadline)
             well = is_well(results)
             out.clear()
             out.print(rendered(results))

@@ -13,6 +13,7 @@ from rich.text import Text
 from controlplane.cli.output import amount, table
 from controlplane.health.port import Severity
 from controlplane.health.run import Result, Status, is_cause
+from controlplane.store.health import HealthChange
 
 
 class Standing(IntEnum):
@@ -30,6 +31,14 @@ WORDS = {
     Standing.INHIBITED: "[dim] because [/]",
     Standing.WELL: "[bold green]   OK    [/]",
 }
+
+
+CHANGED = {
+    Status.OK.value: "[green]well again[/]",
+    Status.FAILED.value: "[bold red]failed[/]",
+    Status.INHIBITED.value: "[dim]failed because of another[/]",
+}
+"""What a check's new state is called."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,21 @@ def rendered(results: Sequence[Result]) -> RenderableType:
     return Group(rows, Text(), Text.from_markup(_sum(found, results)))
 
 
+def rendered_changes(changes: Sequence[HealthChange], since: str) -> RenderableType:
+    """When which check changed its state; of those that were well when first asked, nothing is said."""
+    rows = table("when", "", "system", "target", "")
+    told = [change for change in changes if change.before or change.after != Status.OK]
+    for change in told:
+        rows.add_row(
+            f"{change.at.astimezone():%Y-%m-%d %H:%M:%S}",
+            CHANGED.get(change.after, escape(change.after)),
+            escape(change.system),
+            escape(change.target),
+            escape(f"{change.check}: {change.detail}"),
+        )
+    return rows if told else Text(f"nothing changed in {since}")
+
+
 def _standing(result: Result) -> Standing:
     if is_cause(result):
         return Standing.FAILED if result.severity is Severity.CRITICAL else Standing.WARNING
@@ -80,9 +104,12 @@ def _lines(target: Target) -> Iterable[str]:
         if is_cause(result):
             yield f"{escape(result.check)}: [bold]{escape(result.detail)}[/]"
             yield f"[dim]{escape(result.meaning)} → {escape(result.runbook)}[/]"
-        elif result.status is Status.INHIBITED:
-            came = f"{result.check}: {result.detail}"
-            yield f"because of [bold]{escape(result.cause)}[/][dim]: {escape(came)}[/]"
+    following: dict[str, list[str]] = {}
+    for result in target.results:
+        if result.status is Status.INHIBITED:
+            following.setdefault(result.cause, []).append(result.check)
+    for cause, checks in following.items():
+        yield f"of [bold]{escape(cause)}[/][dim]: {escape(', '.join(checks))}[/]"
 
 
 def _sum(found: Sequence[Target], results: Sequence[Result]) -> str:

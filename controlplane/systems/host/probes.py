@@ -61,12 +61,6 @@ def _serves(platform: Platform, host: Host) -> frozenset[str]:
 
 def _measurements(watcher: Watcher, host: Host) -> Iterator[Check]:
     yield Check(
-        "disk",
-        partial(_disks, watcher, host.name),
-        "What writes to a full disk fails, and data may be lost.",
-        "FilesystemAlmostFull#look",
-    )
-    yield Check(
         "clock",
         partial(_clock, watcher, host.name),
         "With a wrong clock, logins and certificates are refused and times in the catalogue are wrong.",
@@ -86,6 +80,12 @@ def _measurements(watcher: Watcher, host: Host) -> Iterator[Check]:
         "Something on this host is not watched: no alert will tell when it fails.",
         "ExporterDown#look",
         Severity.WARNING,
+    )
+    yield Check(
+        "disk",
+        partial(_disks, watcher, host.name),
+        "What writes to a full disk fails, and data may be lost.",
+        "FilesystemAlmostFull#look",
     )
 
 
