@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 PAUSE = 2.0
 """Seconds between two rounds of questions while waiting."""
 
+DEADLINE, WITH_JOURNEYS = 30.0, 180.0
+"""Seconds after which the answer is given unless told otherwise."""
+
 FOR_THE_STORE = 0.1
 """The share of the deadline that is left for writing the history."""
 
@@ -29,8 +32,14 @@ app = typer.Typer()
 def health(
     context: typer.Context,
     *,
-    deadline: Annotated[float, typer.Option(min=1.0, help="Seconds after which the answer is given.")] = 30.0,
+    deadline: Annotated[
+        float | None,
+        typer.Option(min=1.0, help="Seconds after which the answer is given; 30, with journeys 180."),
+    ] = None,
     facility: Facilities = None,
+    journeys: Annotated[
+        bool, typer.Option("--journeys", help="Send synthetic data and people on their ways as well.")
+    ] = False,
     wait: Annotated[
         float, typer.Option(min=0.0, help="Seconds to ask again and again until all is well.")
     ] = 0.0,
@@ -54,14 +63,15 @@ def health(
     platform = cli.load()
     if watch is not None and (as_json or wait):
         raise BadInputError("--watch draws the table again and again: leave out --json and --wait")
-    probes = _probes(platform, facility)
+    probes = _probes(platform, facility, journeys=journeys)
+    seconds = deadline or (WITH_JOURNEYS if journeys else DEADLINE)
     if since is not None:
         _tell_changes(platform, probes, since, as_json=as_json)
         return
     if watch is not None:
-        _watch(platform, probes, deadline, watch)
+        _watch(platform, probes, seconds, watch)
         return
-    results = _until_well(platform, probes, deadline, wait)
+    results = _until_well(platform, probes, seconds, wait)
     from controlplane.health.run import is_well
 
     if as_json:
@@ -77,13 +87,16 @@ def health(
         raise typer.Exit(EXIT_FAILURE)
 
 
-def _probes(platform: Platform, facilities: list[str] | None) -> list[Probe]:
+def _probes(platform: Platform, facilities: list[str] | None, *, journeys: bool) -> list[Probe]:
     from controlplane.cli.scope import chosen_scope
     from controlplane.health.dependencies import concerning
+    from controlplane.health.journeys import plan
     from controlplane.systems import contributions
 
     scope = chosen_scope(platform, [], systems=None, facilities=facilities, teams=None)
     probes: list[Probe] = list(contributions(platform, "probes", "probes"))
+    if journeys:
+        probes += plan.journeys(contributions(platform, "journeys", "stages"))
     return concerning(probes, scope.facilities) if facilities else probes
 
 

@@ -48,6 +48,8 @@ class Check:
     severity: Severity = Severity.CRITICAL
     timeout: float = TIMEOUT
     """Seconds after which it has failed."""
+    always: bool = False
+    """Whether it is asked even when an earlier check of its target has failed."""
 
 
 @dataclass(frozen=True)

@@ -107,12 +107,12 @@ def _work(
             return
         failed = ""
         for number, check in enumerate(probe.checks):
-            if failed:
+            if failed and not check.always:
                 result = _result(probe, check, Status.SKIPPED, f"because {failed} failed", 0.0)
             else:
                 result = _asked(probe, check)
             if result.status is Status.FAILED and check.severity is Severity.CRITICAL:
-                failed = check.name
+                failed = failed or check.name
             answers.put((index, number, result))
         answers.put(None)
 

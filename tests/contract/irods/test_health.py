@@ -1,13 +1,12 @@
 """What health says of a zone as a whole."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
 import pytest
 from facility_site import Site
-from irods.exception import PycommandsException, iRODSException
+from replicating_tree import replicating_tree
 from zone_under_test import open_session
 
 from controlplane.health.port import FindingError
@@ -24,30 +23,14 @@ def client(site: Site) -> Iterator[Client]:
 @pytest.fixture
 def copied(site: Site) -> Iterator[str]:
     """A data object in a storage resource of the zone's own that keeps two copies; its path."""
-    site.edit_platform(
-        "    ca_file:",
-        f"""    storage_resources:
-      {{id}}-tree: {{{{type: replication, children: [{{id}}-one, {{id}}-through]}}}}
-      {{id}}-through: {{{{type: passthru, children: [{{id}}-two]}}}}
-      {{id}}-one: {{{{host: {site.host}, vault: /var/lib/irods/{{id}}-one}}}}
-      {{id}}-two: {{{{host: {site.host}, vault: /var/lib/irods/{{id}}-two}}}}
-    ca_file:""",
-    )
-    site.settle()
-    path = f"/{site.server.zone}/home/{site.server.user}/{site.id}-copied"
-    with open_session(site.server) as session:
-        with session.data_objects.open(path, "w", destRescName=f"{site.id}-tree") as file:
+    with replicating_tree(site) as tree, open_session(site.server) as session:
+        path = f"/{site.server.zone}/home/{site.server.user}/{site.id}-copied"
+        with session.data_objects.open(path, "w", destRescName=tree) as file:
             file.write(b"pixels")
         try:
             yield path
         finally:
             session.data_objects.unlink(path, force=True)
-            for parent, child in (("tree", "one"), ("tree", "through"), ("through", "two")):
-                with suppress(iRODSException, PycommandsException, KeyError):
-                    session.resources.remove_child(f"{site.id}-{parent}", f"{site.id}-{child}")
-            for name in ("tree", "through", "one", "two"):
-                with suppress(iRODSException, PycommandsException, KeyError):
-                    session.resources.remove(f"{site.id}-{name}")
 
 
 def test_copies_that_are_missing_are_found(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from controlplane.generate.nation import Nation, files
 from controlplane.generate.write import write_inventory
 from controlplane.health.dependencies import DependencyError, concerning, inhibited
+from controlplane.health.journeys import plan
 from controlplane.health.port import Check, Probe, Severity
 from controlplane.health.run import Result, Status, is_cause
 from controlplane.model import Platform, load_platform
@@ -163,6 +164,7 @@ def platform(request: pytest.FixtureRequest, tmp_path: Path) -> Platform:
 
 def test_the_probes_of_an_inventory_fit_together(platform: Platform) -> None:
     probes: list[Probe] = list(contributions(platform, "probes", "probes"))
+    probes += plan.journeys(contributions(platform, "journeys", "stages"))
     assert inhibited(probes, []) == []
     assert len({(one.system, one.target) for one in probes}) == len(probes)
     provided = [one.provides for one in probes if one.provides]
@@ -179,10 +181,11 @@ def test_the_probes_of_an_inventory_fit_together(platform: Platform) -> None:
 
 
 def test_every_check_says_what_it_means_and_what_to_do(platform: Platform) -> None:
-    for one in contributions(platform, "probes", "probes"):
+    journeys = plan.journeys(contributions(platform, "journeys", "stages"))
+    for one in (*contributions(platform, "probes", "probes"), *journeys):
         for check in one.checks:
             assert re.fullmatch(r"[A-Z].*\.", check.meaning), f"{one.title}, {check.name}"
-            assert 0 < check.timeout <= 30
+            assert 0 < check.timeout <= (90 if one.system == "journey" else 30)
             page, _, section = check.runbook.partition("#")
             assert section in sections(page), f"{one.title}, {check.name}: {check.runbook}"
 
