@@ -10,7 +10,8 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.text import Text
 
-from controlplane.cli.output import amount, table
+from controlplane.cli.output import amount, duration, table
+from controlplane.health.journeys.plan import SYSTEM
 from controlplane.health.port import Severity
 from controlplane.health.run import Result, Status, is_cause
 from controlplane.store.health import HealthChange
@@ -96,9 +97,16 @@ def _standing(result: Result) -> Standing:
     return Standing.INHIBITED if result.status is Status.INHIBITED else Standing.WELL
 
 
+def _found(result: Result) -> str:
+    """What was found; of a journey's stage, how long it took."""
+    if result.system == SYSTEM:
+        return f"{result.check} {duration(result.seconds)}"
+    return result.detail
+
+
 def _lines(target: Target) -> Iterable[str]:
     if target.standing is Standing.WELL:
-        yield escape(", ".join(result.detail for result in target.results))
+        yield escape(", ".join(_found(result) for result in target.results))
         return
     for result in sorted(target.results, key=_standing):
         if is_cause(result):

@@ -34,6 +34,7 @@ from controlplane.model.platform import (
     Rules,
     Sandbox,
     StoreDatabase,
+    SyntheticPerson,
     Zone,
 )
 from controlplane.model.platform_file import (
@@ -155,12 +156,16 @@ def _identity(platform: PlatformFile, entry: IdentityEntry, expand: Expand) -> I
 
 
 def _portal(entry: PortalEntry, identity: IdentityEntry, expand: Expand) -> Portal:
+    person = entry.synthetic_person
     return Portal(
         host=entry.host,
         url=entry.url,
         issuer=f"{identity.url}/application/o/{Portal.client_id}/",
         client_secret=secret(entry.client_secret, expand),
         ca_file=Path(expand(identity.ca_file)) if identity.ca_file else None,
+        synthetic_person=SyntheticPerson(person.username, secret(person.password, expand))
+        if person
+        else None,
     )
 
 

@@ -109,6 +109,16 @@ class IdentityEntry(FileModel):
     those that the control host trusts."""
 
 
+class SyntheticPersonEntry(FileModel):
+    """An account of the login server for `bic health --journeys`, of nobody: in no team, and without a second
+    factor."""
+
+    username: Line
+    """Its name at the login server."""
+    password: SecretReference
+    """Where its password is."""
+
+
 class PortalEntry(FileModel):
     """The web pages of the platform, whose visitors log in at the server of `identity`."""
 
@@ -118,6 +128,8 @@ class PortalEntry(FileModel):
     """Their address, such as https://portal.bic.example."""
     client_secret: SecretReference
     """Where the secret is by which the application `portal` is known to the login server."""
+    synthetic_person: SyntheticPersonEntry | None = None
+    """The account that logs in to the portal to see whether people can; none where it is not given."""
 
 
 class AdministratorEntry(FileModel):

@@ -6,6 +6,9 @@ from functools import partial
 from controlplane.health.journeys.port import Place, Stage, Traveller
 from controlplane.health.port import Check, Probe
 
+SYSTEM = "journey"
+"""What the system of a journey's results is called."""
+
 
 def journeys(stages: Iterable[Stage]) -> Iterator[Probe]:
     """One probe per journey, whose checks are its stages by place; in the order of their first stages.
@@ -18,7 +21,7 @@ def journeys(stages: Iterable[Stage]) -> Iterator[Probe]:
     for name, some in grouped.items():
         traveller = Traveller()
         yield Probe(
-            "journey",
+            SYSTEM,
             name,
             tuple(_check(stage, traveller) for stage in sorted(some, key=lambda stage: stage.place)),
             needs=tuple(dict.fromkeys(need for stage in some for need in stage.needs)),

@@ -1,5 +1,6 @@
 """The probe runner, and the probes that need no system."""
 
+import io
 import socket
 import threading
 import time
@@ -9,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from controlplane.cli.health_text import rendered
+from controlplane.health.dependencies import inhibited
 from controlplane.health.net import fetch, reachable
 from controlplane.health.port import Check, CheckFailedError, FindingError, Probe, Severity
 from controlplane.health.run import Status, is_well, run_probes
@@ -135,3 +139,31 @@ def test_a_port_must_be_open_and_ssh_must_greet(monkeypatch: pytest.MonkeyPatch)
 def test_a_page_without_a_usable_authority_is_not_asked_for(tmp_path: Path) -> None:
     with pytest.raises(CheckFailedError, match=r"authority .* cannot be read"):
         fetch("https://127.0.0.1:1/", tmp_path / "ca.crt")
+
+
+def test_the_table_has_the_worst_first_and_names_the_cause() -> None:
+    def ends() -> str:
+        raise FindingError("ends soon")
+
+    probes = [
+        Probe("s", "well", (check("a", lambda: "[fine]"),)),
+        Probe("s", "zone", (check("port", _fails("closed")),), needs=("host",)),
+        Probe("s", "warned", (check("certificate", ends, severity=Severity.WARNING),)),
+        Probe("s", "host", (check("SSH", _fails("silent")),), provides="host"),
+        Probe("journey", "data", (check("enter", lambda: "1 byte"),)),
+    ]
+    out = Console(width=120, file=io.StringIO())
+    out.print(rendered(inhibited(probes, run_probes(probes, 60))))
+    assert isinstance(out.file, io.StringIO)
+    lines = [" ".join(line.split()) for line in out.file.getvalue().splitlines()]
+    assert lines[1:] == [
+        "FAILED s host SSH: silent",
+        "Nobody can work. → docs/runbooks/HostDown.md#look",
+        "WARNING s warned certificate: ends soon",
+        "Nobody can work. → docs/runbooks/HostDown.md#look",
+        "because s zone of s host: port",
+        "OK s well [fine]",
+        "OK journey data enter 0.0 s",
+        "",
+        "1 failure, 1 warning, 1 target because of them; 2 of 5 are well",
+    ]
