@@ -25,6 +25,10 @@ class FindingError(CheckFailedError):
     """
 
 
+class UnseenError(CheckFailedError):
+    """Why nothing is known of a target: a warning, however severe a failure would be."""
+
+
 class Severity(StrEnum):
     """How urgent a failed check is, in the words of the alert rules."""
 

@@ -4,13 +4,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from controlplane.errors import BicError
 from controlplane.health.bounded import TooLateError, within
-from controlplane.health.port import Check, FindingError, Probe, Severity, runbook_path
+from controlplane.health.port import Check, FindingError, Probe, Severity, UnseenError, runbook_path
 
 WORKERS = 32
 """Probes at the same time: they mostly wait."""
@@ -111,7 +111,7 @@ def _work(
                 result = _result(probe, check, Status.SKIPPED, f"because {failed} failed", 0.0)
             else:
                 result = _asked(probe, check)
-            if result.status is Status.FAILED and check.severity is Severity.CRITICAL:
+            if result.status is Status.FAILED and result.severity is Severity.CRITICAL:
                 failed = failed or check.name
             answers.put((index, number, result))
         answers.put(None)
@@ -119,7 +119,7 @@ def _work(
 
 def _asked(probe: Probe, check: Check) -> Result:
     begun = time.monotonic()
-    status, finding = Status.FAILED, False
+    status, finding, severity = Status.FAILED, False, check.severity
     try:
         detail = within(check.timeout, check.run)
         status = Status.OK
@@ -127,10 +127,13 @@ def _asked(probe: Probe, check: Check) -> Result:
         detail = f"no answer within its {check.timeout:g} s"
     except BicError as error:
         detail, finding = str(error), isinstance(error, FindingError)
+        if isinstance(error, UnseenError):
+            severity = Severity.WARNING
     except Exception as error:
         # A defect of one probe must not hide what the others find.
         detail = f"the probe itself failed: {type(error).__name__}: {error}"
-    return _result(probe, check, status, detail, time.monotonic() - begun, finding=finding)
+    result = _result(probe, check, status, detail, time.monotonic() - begun, finding=finding)
+    return replace(result, severity=severity)
 
 
 def _result(

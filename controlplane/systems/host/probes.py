@@ -4,7 +4,15 @@ from collections.abc import Iterator
 from functools import partial
 
 from controlplane.health.net import TIMEOUT, connect
-from controlplane.health.port import Check, CheckFailedError, FindingError, Probe, Severity, machine
+from controlplane.health.port import (
+    Check,
+    CheckFailedError,
+    FindingError,
+    Probe,
+    Severity,
+    UnseenError,
+    machine,
+)
 from controlplane.model import Host, Platform
 from controlplane.systems.prometheus.query import Sample, Watcher, watcher_of
 
@@ -145,7 +153,7 @@ def _exporters(watcher: Watcher, host: str) -> str:
 
 def _measured(samples: list[Sample], host: str, watcher: Watcher) -> list[Sample]:
     if not samples:
-        raise CheckFailedError(f"Prometheus on {watcher.host.name} has measured nothing of {host}")
+        raise UnseenError(f"Prometheus on {watcher.host.name} has measured nothing of {host}")
     return samples
 
 

@@ -17,6 +17,7 @@ from controlplane.health.port import (
     FindingError,
     Probe,
     Severity,
+    UnseenError,
     machine,
     service,
 )
@@ -134,7 +135,7 @@ def check_certificate(host: str, port: int, store: StoreDatabase) -> str:
 def _up(watcher: Watcher, host: str) -> str:
     samples = watcher.samples(f'pg_up{{host="{host}"}}')
     if not samples:
-        raise CheckFailedError(f"Prometheus on {watcher.host.name} has measured nothing of PostgreSQL there")
+        raise UnseenError(f"Prometheus on {watcher.host.name} has measured nothing of PostgreSQL there")
     if any(sample.value != 1 for sample in samples):
         raise FindingError("it lets nobody in, as its exporter says")
     return "lets its exporter in"
@@ -152,7 +153,7 @@ def _proven(watcher: Watcher, host: str) -> str:
 
 def _young(samples: list[Sample], oldest: float, what: str) -> str:
     if not samples:
-        raise CheckFailedError(f"no {what} is known to the monitoring")
+        raise UnseenError(f"no {what} is known to the monitoring")
     ages = {
         sample.labels.get("database", "?"): time.time() - sample.value
         for sample in sorted(samples, key=lambda sample: sample.value, reverse=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from controlplane.health.net import fetch
-from controlplane.health.port import CheckFailedError, service
+from controlplane.health.port import CheckFailedError, UnseenError, service
 from controlplane.model import Host, Platform
 
 PORT = 9090
@@ -32,13 +32,15 @@ class Watcher:
         return service("prometheus", self.host.name)
 
     def samples(self, query: str) -> list[Sample]:
-        """The answer to an instant query, in PromQL, whose value is a vector. Raises CheckFailedError."""
+        """The answer to an instant query, in PromQL, whose value is a vector. Raises UnseenError."""
         base = f"https://{self.host.address}:{PORT}"
         try:
             answer = fetch(f"{base}/api/v1/query?{urlencode({'query': query})}", self.platform.ca_file).json()
             return [Sample(item["metric"], float(item["value"][1])) for item in answer["data"]["result"]]
+        except CheckFailedError as error:
+            raise UnseenError(str(error)) from error
         except (ValueError, KeyError, TypeError) as error:
-            raise CheckFailedError(f"{base} does not answer as Prometheus does") from error
+            raise UnseenError(f"{base} does not answer as Prometheus does") from error
 
 
 def watcher_of(platform: Platform, host: Host) -> Watcher | None:

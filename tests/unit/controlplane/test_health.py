@@ -15,7 +15,7 @@ from rich.console import Console
 from controlplane.cli.health_text import rendered
 from controlplane.health.dependencies import inhibited
 from controlplane.health.net import fetch, reachable
-from controlplane.health.port import Check, CheckFailedError, FindingError, Probe, Severity
+from controlplane.health.port import Check, CheckFailedError, FindingError, Probe, Severity, UnseenError
 from controlplane.health.run import Status, is_well, run_probes
 from controlplane.systems.host import probes as host_probes
 
@@ -62,6 +62,18 @@ def test_a_warning_stops_nothing_and_is_no_reason_to_be_called_unwell() -> None:
     assert [(result.status, result.finding) for result in results] == [
         (Status.FAILED, True),
         (Status.OK, False),
+    ]
+    assert is_well(results)
+
+
+def test_what_could_not_be_seen_is_a_warning_and_stops_nothing() -> None:
+    def unseen() -> str:
+        raise UnseenError("nothing is measured")
+
+    results = run_probes([Probe("s", "t", (check("a", unseen), check("b", lambda: "fine")))], 60)
+    assert [(result.status, result.severity) for result in results] == [
+        (Status.FAILED, Severity.WARNING),
+        (Status.OK, Severity.CRITICAL),
     ]
     assert is_well(results)
 
