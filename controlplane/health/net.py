@@ -1,15 +1,22 @@
-"""Questions that several systems ask: does a port answer, does a page answer over verified TLS."""
+"""Questions that several systems ask: does a port answer, does a page answer over verified TLS, does its
+certificate last?"""
 
 import socket
 import ssl
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 
-from controlplane.health.port import CheckFailedError
+from controlplane.health.port import CheckFailedError, FindingError
 
 TIMEOUT = 5.0
 """Seconds for one connection or page."""
+
+CERTIFICATE_LEFT = timedelta(days=14)
+"""A certificate that ends sooner than this is a finding: renewal should have happened long before."""
 
 
 def connect(host: str, port: int, timeout: float = TIMEOUT) -> socket.socket:
@@ -28,23 +35,62 @@ def reachable(host: str, port: int) -> str:
     return f"port {port} answers"
 
 
-def ask(url: str, ca_file: Path) -> httpx.Response:
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """A context that takes certificates of the authority in `ca_file`, or of those that this host trusts.
+
+    Raises CheckFailedError.
+    """
+    try:
+        return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    except (OSError, ssl.SSLError) as error:
+        raise CheckFailedError(f"the certificate authority {ca_file} cannot be read: {error}") from error
+
+
+def certificate_lasts(host: str, port: int, ca_file: Path | None) -> str:
+    """That a port's certificate is of the authority, for this host, and lasts. Raises CheckFailedError."""
+    with connect(host, port) as plain:
+        return secured_lasts(plain, host, port, ca_file)
+
+
+def secured_lasts(plain: socket.socket, host: str, port: int, ca_file: Path | None) -> str:
+    """As `certificate_lasts`, on a connection on which TLS may begin now. Raises CheckFailedError."""
+    context = tls_context(ca_file)
+    plain.settimeout(TIMEOUT)
+    try:
+        with context.wrap_socket(plain, server_hostname=host) as secured:
+            certificate = secured.getpeercert() or {}
+    except ssl.SSLCertVerificationError as error:
+        raise FindingError(
+            f"the certificate of {host}:{port} is not accepted: {error.verify_message}"
+        ) from error
+    except OSError as error:
+        raise CheckFailedError(f"{host}:{port} cannot be asked for its certificate: {error}") from error
+    return time_left(certificate)
+
+
+def time_left(certificate: Mapping[str, Any]) -> str:
+    """That a verified certificate, as `SSLSocket.getpeercert` gives it, lasts. Raises FindingError."""
+    ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
+    left = ends - datetime.now(UTC)
+    if left < CERTIFICATE_LEFT:
+        raise FindingError(f"the certificate ends on {ends:%Y-%m-%d}, in {left.days} days")
+    return f"certificate good for {left.days} days"
+
+
+def ask(url: str, ca_file: Path | None) -> httpx.Response:
     """What is answered over TLS, verified with the authority in `ca_file`, be it a success or not.
 
     Raises CheckFailedError.
     """
     try:
-        context = ssl.create_default_context(cafile=str(ca_file))
-    except (OSError, ssl.SSLError) as error:
-        raise CheckFailedError(f"the certificate authority {ca_file} cannot be read: {error}") from error
-    try:
         # Internal addresses: a proxy from the environment could not reach them.
-        return httpx.get(url, verify=context, timeout=TIMEOUT, trust_env=False)
+        return httpx.get(url, verify=tls_context(ca_file), timeout=TIMEOUT, trust_env=False)
     except httpx.HTTPError as error:
-        raise CheckFailedError(f"{url}: {str(error) or type(error).__name__}") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise CheckFailedError(f"{url}: {reason}") from error
 
 
-def fetch(url: str, ca_file: Path) -> httpx.Response:
+def fetch(url: str, ca_file: Path | None) -> httpx.Response:
     """As `ask`, for an answer that must be a success."""
     response = ask(url, ca_file)
     if not response.is_success:

@@ -34,6 +34,7 @@ from controlplane.model.platform import (
     Rules,
     Sandbox,
     StoreDatabase,
+    SyntheticPerson,
     Zone,
 )
 from controlplane.model.platform_file import (
@@ -155,6 +156,7 @@ def _identity(platform: PlatformFile, entry: IdentityEntry, expand: Expand) -> I
 
 
 def _portal(entry: PortalEntry, identity: IdentityEntry, expand: Expand) -> Portal:
+    person = entry.synthetic_person
     return Portal(
         host=entry.host,
         url=entry.url,
@@ -162,6 +164,9 @@ def _portal(entry: PortalEntry, identity: IdentityEntry, expand: Expand) -> Port
         client_secret=secret(entry.client_secret, expand),
         token=secret(entry.token, expand),
         ca_file=Path(expand(identity.ca_file)) if identity.ca_file else None,
+        synthetic_person=SyntheticPerson(person.username, secret(person.password, expand))
+        if person
+        else None,
     )
 
 

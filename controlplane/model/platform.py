@@ -136,6 +136,14 @@ class Identity:
 
 
 @dataclass(frozen=True)
+class SyntheticPerson:
+    """An account of nobody at the login server, which health logs in with."""
+
+    username: str
+    password: Secret
+
+
+@dataclass(frozen=True)
 class Portal:
     """The web pages of the platform."""
 
@@ -150,6 +158,8 @@ class Portal:
     """The token of the portal's own account at the login server."""
     ca_file: Path | None
     """The authority that the issuer's certificate must come from; None for those that the host trusts."""
+    synthetic_person: SyntheticPerson | None = None
+    """Who logs in to see whether people can; None where nobody does."""
 
     client_id = "portal"
     """What the portal is called at the issuer."""

@@ -109,6 +109,16 @@ class IdentityEntry(FileModel):
     those that the control host trusts."""
 
 
+class SyntheticPersonEntry(FileModel):
+    """An account of the login server for `bic health --journeys`, of nobody: in no team, and without a second
+    factor."""
+
+    username: Line
+    """Its name at the login server."""
+    password: SecretReference
+    """Where its password is."""
+
+
 class PortalEntry(FileModel):
     """The web pages of the platform, whose visitors log in at the server of `identity`."""
 
@@ -121,6 +131,8 @@ class PortalEntry(FileModel):
     token: SecretReference
     """Where the token of the service account `bic-portal` is, with which the portal changes who is in a team
     for those who may."""
+    synthetic_person: SyntheticPersonEntry | None = None
+    """The account that logs in to the portal to see whether people can; none where it is not given."""
 
 
 class AdministratorEntry(FileModel):

@@ -17,7 +17,7 @@ from controlplane.store.file_locks import FileLocks
 from controlplane.store.locks import Locks
 from controlplane.store.server_locks import ServerLocks
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision among the migrations; a test holds it to them."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

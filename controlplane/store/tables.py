@@ -142,6 +142,27 @@ class DriftCountRow(Base):
     objects: Mapped[int]
 
 
+class HealthChangeRow(Base):
+    """A check of the platform's health that ended otherwise than before."""
+
+    __tablename__ = "health_change"
+    __table_args__ = (
+        Index("ix_health_change_check", "platform", "system", "target", "check_name", "id"),
+        Index("ix_health_change_at", "platform", "at"),
+    )
+
+    id: Mapped[int] = mapped_column(Identifier, primary_key=True, autoincrement=True)
+    platform: Mapped[str] = mapped_column(String(100))
+    system: Mapped[str] = mapped_column(String(200))
+    target: Mapped[str] = mapped_column(String(300))
+    check_name: Mapped[str] = mapped_column(String(100))
+    at: Mapped[datetime] = mapped_column(Moment)
+    before: Mapped[str] = mapped_column(String(20))
+    """The state until then; empty when the check was made for the first time."""
+    after: Mapped[str] = mapped_column(String(20))
+    detail: Mapped[str] = mapped_column(Text)
+
+
 class LockHolderRow(Base):
     """Who holds an advisory lock of PostgreSQL. A row counts only while its session holds the lock."""
 

@@ -8,6 +8,8 @@ A system takes part by the modules that its folder has:
 - `access.py` with `reaches(platform, path)` and `standings(platform, account)`, what `bic access` shows, and
   `known.py` with `known_people(platform)`, who is behind an account;
 - `probes.py` with `probes(platform)`: what `bic health` asks (`health.port.Probe`);
+- `journeys.py` with `stages(platform)`: its part of the ways of synthetic data and people
+  (`health.journeys.port.Stage`);
 - `metrics.py` with `collectors(platform)`: what `bic exporter` offers (`exporter.port.Collector`).
 
 So nothing outside a system's folder names it.

@@ -2,42 +2,72 @@
 
 from collections.abc import Iterator
 from functools import partial
+from urllib.parse import urlsplit
 
-import httpx
-
-from controlplane.health.port import Check, CheckFailedError, Probe
+from controlplane.health.net import certificate_lasts, fetch
+from controlplane.health.port import (
+    LOGIN,
+    Check,
+    CheckFailedError,
+    FindingError,
+    Probe,
+    Severity,
+    machine,
+    service,
+)
 from controlplane.model import Identity, Platform
 from controlplane.systems.authentik import calls, rights
-from controlplane.systems.authentik.client import Client, endpoint, tls_context
+from controlplane.systems.authentik.client import Client, endpoint
 
 TIMEOUT = 10.0
 """Seconds to wait for an answer."""
 
+PORT = 443
+
 
 def probes(platform: Platform) -> Iterator[Probe]:
     """One probe for the login server, where the platform has one."""
-    if (identity := platform.identity) is not None:
-        host = identity.url.partition("://")[2].rstrip("/")
-        yield Probe(
-            "Authentik",
-            host,
-            (
-                Check("ready", partial(check_ready, identity)),
-                Check("token", partial(check_token, identity)),
-                Check("outposts", partial(check_outposts, identity)),
-            ),
-        )
+    if (identity := platform.identity) is None:
+        return
+    address = urlsplit(identity.url)
+    checks = (
+        Check(
+            "ready",
+            partial(check_ready, identity),
+            "Nobody can log in to the portal, OMERO or Grafana.",
+            "README#login-server",
+        ),
+        Check(
+            "token",
+            partial(check_token, identity),
+            "New members get no access, and those who left keep theirs.",
+            "PeopleDoNotFollow#look",
+        ),
+        Check(
+            "outposts",
+            partial(check_outposts, identity),
+            "Logins with a password to iRODS, by LDAP, fail or will.",
+            "README#login-server",
+        ),
+        Check(
+            "certificate",
+            partial(certificate_lasts, address.hostname or "", address.port or PORT, identity.ca_file),
+            "When it has ended, browsers and applications refuse every login.",
+            "README#certificates",
+            Severity.WARNING,
+        ),
+    )
+    host = next(platform.hosts_with("authentik"), None)
+    needs = (
+        *((machine(host.name),) if host else ()),
+        *((service("postgresql", identity.database_host),) if identity.database_host else ()),
+    )
+    yield Probe("Authentik", address.netloc, checks, provides=LOGIN, needs=needs)
 
 
 def check_ready(identity: Identity) -> str:
     """That the server and its database are ready. No token is sent."""
-    url = f"{identity.url.rstrip('/')}/-/health/ready/"
-    try:
-        answer = httpx.get(url, verify=tls_context(identity.ca_file), timeout=TIMEOUT, trust_env=False)
-    except httpx.HTTPError as error:
-        raise CheckFailedError(f"{url}: {' '.join(str(error).split()) or type(error).__name__}") from error
-    if not answer.is_success:
-        raise CheckFailedError(f"{url} answers {answer.status_code}")
+    fetch(f"{identity.url.rstrip('/')}/-/health/ready/", identity.ca_file)
     return "ready"
 
 
@@ -64,7 +94,7 @@ def check_outposts(identity: Identity) -> str:
                 raise CheckFailedError(f"the outpost {name} does not report to the server")
             old = [report for report in reports if report["version_outdated"]]
             if old:
-                raise CheckFailedError(
+                raise FindingError(
                     f"the outpost {name} is of version {old[0]['version']}, and the server is not"
                 )
             names.append(name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -12,14 +11,21 @@ from pathlib import Path
 
 import httpx
 
-from controlplane.health.net import TIMEOUT, connect, fetch
-from controlplane.health.port import Check, CheckFailedError, Probe
+from controlplane.health.net import certificate_lasts, fetch
+from controlplane.health.port import (
+    Check,
+    CheckFailedError,
+    FindingError,
+    Probe,
+    Severity,
+    machine,
+    service,
+)
 from controlplane.model import Platform
 
 PORT = 443
 VALIDITY_LEFT = timedelta(days=2)
 """Feeds are fetched every hour and valid for some days: with less left, newer ones were not accepted."""
-CERTIFICATE_LEFT = timedelta(days=14)
 
 _VALID_UNTIL = re.compile(r'\bvalidUntil="([^"]+)"')
 
@@ -29,12 +35,39 @@ def probes(platform: Platform) -> Iterator[Probe]:
     for host in platform.hosts_with("federation_proxy"):
         base, ca_file = f"https://{host.address}", platform.ca_file
         checks = (
-            Check("login", partial(_offers_logins, base, ca_file)),
-            Check("metadata", partial(_knows_institutions, base, ca_file)),
-            Check("own metadata", partial(_publishes_itself, base, ca_file)),
-            Check("certificate", partial(_certificate_lasts, str(host.address), PORT, ca_file)),
+            Check(
+                "login",
+                partial(_offers_logins, base, ca_file),
+                "Nobody can log in with their institution's account.",
+                "FederationProxyDown#look",
+            ),
+            Check(
+                "metadata",
+                partial(_knows_institutions, base, ca_file),
+                "People of institutions whose metadata expire cannot log in any more.",
+                "FederationFeedExpiring#look",
+            ),
+            Check(
+                "own metadata",
+                partial(_publishes_itself, base, ca_file),
+                "Institutions that read our expired metadata refuse our logins.",
+                "FederationMetadataOld#look",
+            ),
+            Check(
+                "certificate",
+                partial(certificate_lasts, str(host.address), PORT, ca_file),
+                "When it has ended, browsers refuse the page on the way to every institution.",
+                "README#certificates",
+                Severity.WARNING,
+            ),
         )
-        yield Probe("Federation", host.name, checks)
+        yield Probe(
+            "Federation",
+            host.name,
+            checks,
+            provides=service("federation_proxy", host.name),
+            needs=(machine(host.name),),
+        )
 
 
 def _offers_logins(base: str, ca_file: Path) -> str:
@@ -43,7 +76,7 @@ def _offers_logins(base: str, ca_file: Path) -> str:
         raise CheckFailedError(f"{base} does not answer as an OpenID Connect provider does")
     issuer, where = str(described["issuer"]), str(described["authorization_endpoint"])
     if not where.startswith(f"{issuer}/"):
-        raise CheckFailedError(f"{base} sends people to {where}, which is not below its issuer {issuer}")
+        raise FindingError(f"{base} sends people to {where}, which is not below its issuer {issuer}")
     return f"{issuer} offers logins"
 
 
@@ -51,7 +84,7 @@ def _knows_institutions(base: str, ca_file: Path) -> str:
     """An entity's metadata is valid as long as the feed that it came in."""
     entries = _json(fetch(f"{base}/discovery/institutions.json", ca_file))
     if not isinstance(entries, list) or not entries:
-        raise CheckFailedError(f"{base} knows no institution at which people could log in")
+        raise FindingError(f"{base} knows no institution at which people could log in")
     try:
         # The first and the last are of the first and the last feed.
         chosen = [str(entry["id"]) for entry in (entries[0], entries[-1])]
@@ -62,7 +95,7 @@ def _knows_institutions(base: str, ca_file: Path) -> str:
         for name in chosen
     )
     if left < VALIDITY_LEFT:
-        raise CheckFailedError(
+        raise FindingError(
             f"the metadata of institutions expire in {_hours(left)}: no newer feed was accepted"
         )
     return f"{len(entries)} institutions, valid for {left.days} days"
@@ -71,24 +104,8 @@ def _knows_institutions(base: str, ca_file: Path) -> str:
 def _publishes_itself(base: str, ca_file: Path) -> str:
     left = _validity_left(f"{base}/metadata/sp.xml", ca_file)
     if left < VALIDITY_LEFT:
-        raise CheckFailedError(f"our own metadata expire in {_hours(left)}: they are not signed anew")
+        raise FindingError(f"our own metadata expire in {_hours(left)}: they are not signed anew")
     return f"our own metadata are valid for {left.days} days"
-
-
-def _certificate_lasts(address: str, port: int, ca_file: Path) -> str:
-    try:
-        context = ssl.create_default_context(cafile=str(ca_file))
-        with connect(address, port) as plain:
-            plain.settimeout(TIMEOUT)
-            with context.wrap_socket(plain, server_hostname=address) as secured:
-                certificate = secured.getpeercert() or {}
-    except OSError as error:
-        raise CheckFailedError(f"{address}:{port} cannot be asked for its certificate: {error}") from error
-    ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
-    left = ends - datetime.now(UTC)
-    if left < CERTIFICATE_LEFT:
-        raise CheckFailedError(f"the certificate of {address} expires in {_hours(left)}")
-    return f"the certificate lasts {left.days} days"
 
 
 def _validity_left(url: str, ca_file: Path) -> timedelta:

@@ -1,7 +1,6 @@
 """Does every server of a zone take a client in, safely, and keep what it is given?"""
 
 import hashlib
-import ssl
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -18,16 +17,14 @@ from irods.models import Collection, DataObject
 from irods.models import Zone as ZoneModel
 from irods.session import iRODSSession
 
-from controlplane.health.net import reachable
-from controlplane.health.port import Check, CheckFailedError, Probe
+from controlplane.health.net import reachable, time_left
+from controlplane.health.port import Check, FindingError, Probe, Severity, machine, service
 from controlplane.model import Host, Platform, Zone
 from controlplane.systems.irods.client import LIBRARY_ERRORS, Client, Endpoint, IrodsError, endpoint
+from controlplane.systems.irods.zone_probes import zone_checks
 
 TIMEOUT = 10.0
 """Seconds for one answer of a server."""
-
-EXPIRY_DAYS = 7
-"""A certificate that ends sooner than this is a failure: renewal should have happened long before."""
 
 KEYS_DIFFER = -147000  # ZONE_KEY_SIGNATURE_MISMATCH
 
@@ -39,34 +36,121 @@ LEFTOVER_AGE = timedelta(hours=1)
 
 
 def probes(platform: Platform) -> Iterator[Probe]:
-    """Probes of each server: a client's way in, the ways to other zones, and the way that must be closed."""
+    """One probe of each zone as a whole, and probes of each server: a client's way in, the ways to other
+    zones, and the way that must be closed."""
     for zone in platform.zones.values():
+        serves = frozenset(
+            facility.id for facility in (*platform.facilities_of(zone.name), *platform.visitors_of(zone.name))
+        )
+        provides, needs = _place(platform, zone, zone.catalog_provider)
+        yield Probe(
+            "iRODS", zone.name, tuple(zone_checks(platform, zone)), needs=(*needs, provides), serves=serves
+        )
         for name in zone.servers:
-            host = platform.hosts[name]
-            address, target = str(host.address), f"{zone.name} on {name}"
-
-            def ask(check: Callable[[Endpoint], str], zone: Zone = zone, host: Host = host) -> str:
-                return check(endpoint(zone, host, TIMEOUT))
-
+            provides, needs = _place(platform, zone, name)
             yield Probe(
                 "iRODS",
-                target,
-                (
-                    Check("port", partial(reachable, address, zone.port)),
-                    # Logging in verifies the certificate; how long it lasts is asked last, since a server
-                    # whose certificate ends soon still works.
-                    Check("login", partial(ask, check_login)),
-                    Check("write", partial(ask, check_write)),
-                    Check("certificate", partial(ask, check_certificate)),
-                ),
+                f"{zone.name} on {name}",
+                tuple(_server_checks(zone, platform.hosts[name])),
+                provides=provides,
+                needs=needs,
+                serves=serves,
             )
             for remote in zone.remote_zones:
-                federation = Check("federation", partial(ask, partial(check_federation, zone=remote.name)))
-                yield Probe("iRODS", f"{target}, {remote.name}", (federation,))
-            anonymous = Endpoint(address, zone.port, zone.name, zone.administrator, "", zone.ca_file, TIMEOUT)
+                yield Probe(
+                    "iRODS",
+                    f"{zone.name} on {name}, {remote.name}",
+                    (_federation(zone, platform.hosts[name], remote.name),),
+                    needs=(*needs, provides, *_catalogue_of(platform, remote.name)),
+                    serves=serves,
+                )
             yield Probe(
-                "iRODS", f"{target}, plaintext", (Check("refused", partial(check_plaintext, anonymous)),)
+                "iRODS",
+                f"{zone.name} on {name}, plaintext",
+                (_plaintext(zone, platform.hosts[name]),),
+                needs=(*needs, provides),
+                serves=serves,
             )
+
+
+def _place(platform: Platform, zone: Zone, name: str) -> tuple[str, tuple[str, ...]]:
+    """What the server on a host provides, and what it needs."""
+    if name != zone.catalog_provider:
+        provider = service("irods_catalog_provider", zone.catalog_provider)
+        return service("irods_catalog_consumer", name), (machine(name), provider)
+    # The catalogue of a zone is on the provider's own host, unless another one is in the group variables.
+    here = "postgresql" in platform.hosts[name].services
+    return (
+        service("irods_catalog_provider", name),
+        (machine(name), *((service("postgresql", name),) if here else ())),
+    )
+
+
+def _catalogue_of(platform: Platform, zone: str) -> tuple[str, ...]:
+    """What a federated zone is, where it is one of this platform."""
+    if zone not in platform.zones:
+        return ()
+    return (service("irods_catalog_provider", platform.zones[zone].catalog_provider),)
+
+
+def _asking(check: Callable[[Endpoint], str], zone: Zone, host: Host) -> Callable[[], str]:
+    """The check against a server; the password is read when it is made."""
+    return lambda: check(endpoint(zone, host, TIMEOUT))
+
+
+def _server_checks(zone: Zone, host: Host) -> Iterator[Check]:
+    yield Check(
+        "port",
+        partial(reachable, str(host.address), zone.port),
+        "Data on this server's storage cannot be read or written.",
+        "IrodsServerDown#look",
+    )
+    # Logging in verifies the certificate; how long it lasts is asked last, since a server whose certificate
+    # ends soon still works.
+    yield Check(
+        "login",
+        _asking(check_login, zone, host),
+        "Nobody can log in to iRODS here.",
+        "IrodsServerDown#look",
+        timeout=15.0,
+    )
+    yield Check(
+        "write",
+        _asking(check_write, zone, host),
+        "Data cannot be written through this server, or do not come back as they were.",
+        "IrodsServerDown#look",
+        timeout=20.0,
+    )
+    yield Check(
+        "certificate",
+        _asking(check_certificate, zone, host),
+        "When it has ended, every client refuses the server.",
+        "README#certificates",
+        Severity.WARNING,
+    )
+
+
+def _federation(zone: Zone, host: Host, remote: str) -> Check:
+    return Check(
+        "federation",
+        _asking(partial(check_federation, zone=remote), zone, host),
+        f"People of {zone.name} do not reach their data in {remote} from here.",
+        "README#federated-zones",
+        timeout=15.0,
+    )
+
+
+def _plaintext(zone: Zone, host: Host) -> Check:
+    anonymous = Endpoint(
+        str(host.address), zone.port, zone.name, zone.administrator, "", zone.ca_file, TIMEOUT
+    )
+    return Check(
+        "refused",
+        partial(check_plaintext, anonymous),
+        "Passwords and data may cross the network in plaintext.",
+        "README#plaintext",
+        timeout=15.0,
+    )
 
 
 def check_certificate(server: Endpoint) -> str:
@@ -77,11 +161,7 @@ def check_certificate(server: Endpoint) -> str:
             certificate = connection.socket.getpeercert()
         finally:
             connection.disconnect()
-    end = datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)
-    days = (end - datetime.now(UTC)).days
-    if days < EXPIRY_DAYS:
-        raise CheckFailedError(f"the certificate ends on {end:%Y-%m-%d}, in {days} days")
-    return f"certificate good for {days} days"
+    return time_left(certificate)
 
 
 def check_login(server: Endpoint) -> str:
@@ -90,7 +170,7 @@ def check_login(server: Endpoint) -> str:
         zones = [row[ZoneModel.name] for row in session.query(ZoneModel.name, ZoneModel.type).get_results()]
         version = ".".join(str(part) for part in session.server_version)
     if server.zone not in zones:
-        raise CheckFailedError(f"it serves {', '.join(zones)}, not {server.zone}")
+        raise FindingError(f"it serves {', '.join(zones)}, not {server.zone}")
     return f"iRODS {version}"
 
 
@@ -102,15 +182,15 @@ def check_federation(server: Endpoint, zone: str) -> str:
             kinds = {row[ZoneModel.name]: row[ZoneModel.type] for row in query.get_results()}
     except IrodsError as error:
         if error.code == KEYS_DIFFER:
-            raise CheckFailedError(
+            raise FindingError(
                 f"{zone} does not accept this server: zone_key or negotiation_key differ between the two, "
                 "or a server's name is missing in the list of its hosts"
             ) from error
         raise
     if kinds.get(zone) != "local":
-        raise CheckFailedError(f"what answers there is not the zone {zone}: {', '.join(sorted(kinds))}")
+        raise FindingError(f"what answers there is not the zone {zone}: {', '.join(sorted(kinds))}")
     if kinds.get(server.zone) != "remote":
-        raise CheckFailedError(f"{zone} answers, but has no entry for {server.zone}")
+        raise FindingError(f"{zone} answers, but has no entry for {server.zone}")
     return f"{zone} answers, and the keys agree"
 
 
@@ -134,7 +214,7 @@ def check_write(server: Endpoint) -> str:
             with suppress(DataObjectDoesNotExist, CAT_NO_ROWS_FOUND):
                 session.data_objects.unlink(path, force=True)
     if found != content or checksum != expected:
-        raise CheckFailedError("what was read is not what was written")
+        raise FindingError("what was read is not what was written")
     return f"write, read and checksum in {time.monotonic() - begun:.2f} s"
 
 
@@ -169,7 +249,7 @@ def check_plaintext(server: Endpoint) -> str:
     accepted = int(connection._server_version.status) >= 0
     connection.disconnect()
     if accepted:
-        raise CheckFailedError("plaintext is accepted: the policy acPreConnect does not require TLS")
+        raise FindingError("plaintext is accepted: the policy acPreConnect does not require TLS")
     return "plaintext is refused"
 
 

@@ -157,7 +157,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(
     with Client(protected, 2) as client:
         before = accounts()
         with monkeypatch.context() as killed:
-            killed.setattr(case_site, "remove", lambda client, path: None)
+            killed.setattr(case_site, "remove", lambda client, kind, path: None)
             with case_site.case_site(client, {"user", "curator"}, "bic_case_keepers") as left:
                 calls.set_mark(left.admin, calls.COLLECTION, left.path, ("bic:raw", "true", ""))
                 with open_session(left.accounts["user"]) as session:
@@ -165,7 +165,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(
         assert len(accounts() - before) == 3
         case_site.remove_left(client)
         assert len(accounts() - before) == 3, "a run that is at work must be left alone"
-        case_site.remove_left(client, now=time.time() + case_site.OLD + 60)
+        case_site.remove_left(client, now=time.time() + case_site.CASE.old + 60)
         assert accounts() == before
         assert not client.rows(Collection.id, where=(Collection.name == left.path,))
 

@@ -1,10 +1,13 @@
 """The command as people use it: its messages, its exit codes, and that it starts light."""
 
 import ast
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -85,21 +88,84 @@ def test_plan_and_apply_name_a_zone_that_cannot_be_read(embedded: Path) -> None:
     assert reason in document["errors"][0]["error"]
 
 
+def on_this_machine(inventory: Path) -> None:
+    """Give all hosts addresses of this machine on which nothing listens."""
+    for file in (inventory / "platform.yml", *(inventory / "facilities").iterdir()):
+        file.write_text(file.read_text("utf-8").replace("10.77.0.", "127.7.7."), "utf-8")
+
+
+def test_health_tells_when_what_changed(embedded: Path) -> None:
+    on_this_machine(embedded)
+    state = {"BIC_STATE_DIR": str(embedded.parent / "state")}
+    nothing = bic("--inventory", embedded, "health", "--since", "1h", **state)
+    assert (nothing.returncode, nothing.stdout) == (0, "nothing changed in 1h\n")
+    for _ in range(2):
+        asked = bic("--inventory", embedded, "health", "--facility", "nantes", **state)
+        assert asked.returncode == 1, asked.stderr
+        assert "docs/runbooks/HostDown.md#look" in asked.stdout
+    told = bic("--inventory", embedded, "health", "--since", "1h", "--json", **state)
+    changes = json.loads(told.stdout)["changes"]
+    of_one = [change for change in changes if change["target"] == "buffer-nantes"]
+    assert [(change["before"], change["after"]) for change in of_one] == [("", "failed")]
+    assert not [change for change in changes if change["target"] == "buffer-montpellier"]
+    assert "buffer-nantes" in bic("--inventory", embedded, "health", "--since", "1h", **state).stdout
+    wrong = bic("--inventory", embedded, "health", "--since", "soon", **state)
+    assert (wrong.returncode, wrong.stderr) == (
+        2,
+        "--since soon: write a length of time such as 30m, 12h or 7d\n",
+    )
+
+
 def test_health_names_what_is_not_well(inventory: Path, edit: Edit) -> None:
-    # Addresses of this machine on which nothing listens.
-    platform = inventory / "platform.yml"
-    platform.write_text(platform.read_text("utf-8").replace("10.77.0.", "127.7.7."), "utf-8")
-    for facility in (inventory / "facilities").iterdir():
-        facility.write_text(facility.read_text("utf-8").replace("10.77.0.", "127.7.7."), "utf-8")
+    on_this_machine(inventory)
     edit("platform.yml", "catalog_provider: dc1-icat", "catalog_provider: dc1-icat\n    port: 1")
     result = bic("--inventory", inventory, "health", "--json", "--deadline", "20")
     assert result.returncode == 1
     document = json.loads(result.stdout)
     assert document["well"] is False
     failed = {(item["system"], item["target"]) for item in document["checks"] if item["status"] == "failed"}
-    assert ("iRODS", "bicZone on dc1-icat") in failed
-    assert ("Prometheus", "dc1-monitor") in failed
-    assert ("exporter", "dc1-monitor") in failed
+    assert {system for system, _ in failed} == {"host"}
+    inhibited = {
+        (item["system"], item["target"]): item["cause"]
+        for item in document["checks"]
+        if item["status"] == "inhibited"
+    }
+    assert inhibited["iRODS", "bicZone on dc1-icat"] == "host dc1-icat"
+    assert inhibited["PostgreSQL", "dc1-icat"] == "host dc1-icat"
+    assert inhibited["Prometheus", "dc1-monitor"] == "host dc1-monitor"
+    assert inhibited["exporter", "dc1-monitor"] == "host dc1-monitor"
+    assert document["failures"] == len(failed)
+
+
+def test_health_ends_in_time_when_every_target_hangs(inventory: Path, edit: Edit) -> None:
+    # Ports that take connections and never say a word: SSH and iRODS of all hosts.
+    for file in (inventory / "platform.yml", *(inventory / "facilities").iterdir()):
+        file.write_text(file.read_text("utf-8").replace("10.77.0.", "127.7.8."), "utf-8")
+    with contextlib.ExitStack() as opened:
+        listening = opened.enter_context(socket.create_server(("0.0.0.0", 0), backlog=100))  # noqa: S104
+        port = listening.getsockname()[1]
+        edit("platform.yml", "catalog_provider: dc1-icat", f"catalog_provider: dc1-icat\n    port: {port}")
+        (inventory / "sitecustomize.py").write_text(
+            "import socket\n"
+            "real = socket.create_connection\n"
+            "def hang(address, *arguments, **named):\n"
+            f"    return real((address[0], {port}), *arguments, **named)\n"
+            "socket.create_connection = hang\n"
+        )
+        begun = time.monotonic()
+        result = bic(
+            *("--inventory", inventory, "health", "--json", "--deadline", "3"),
+            PYTHONPATH=f"{inventory}:{ROOT}",
+        )
+        seconds = time.monotonic() - begun
+    assert result.returncode == 1, result.stderr
+    checks = json.loads(result.stdout)["checks"]
+    late = {item["detail"] for item in checks if item["check"] == "SSH"}
+    assert late == {"no answer within the deadline of 2.7 s"}
+    assert "the history of this is not kept: the secret file" in result.stderr
+    assert all(item["status"] != "ok" for item in checks if item["check"] != "port"), checks
+    # The deadline, and a busy machine's time to start; without it the time-outs of all checks.
+    assert seconds < 60
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,12 @@
 
 import hashlib
 import json
-import ssl
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "contract" / "irods"))
-
-from throwaway_pki import create_authority, issue
+from https_pages import answering
 
 from controlplane.health.port import CheckFailedError
 from controlplane.systems.federation import probes
@@ -24,36 +16,6 @@ IDP = "https://idp.example/idp"
 ENTITY = "/entities/%7Bsha1%7D" + hashlib.sha1(IDP.encode()).hexdigest()  # noqa: S324
 LIST = "/discovery/institutions.json"
 INSTITUTIONS = json.dumps([{"id": IDP, "names": {"en": "A university"}, "words": ""}])
-
-
-@contextmanager
-def answering(folder: Path, pages: dict[str, str]) -> Iterator[tuple[str, Path]]:
-    """An HTTPS server that answers each path with a text, and all others with 404."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = pages.get(self.path, "").encode()
-            self.send_response(200 if self.path in pages else 404)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    authority = create_authority(folder)
-    files = issue(authority, folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(files.certificate_chain_file, files.certificate_key_file)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"https://127.0.0.1:{server.server_port}", authority.ca_file
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def valid_for(**span: float) -> str:
@@ -123,15 +85,3 @@ def test_what_is_not_well_is_named(
 ) -> None:
     with answering(tmp_path, pages) as (base, ca_file), pytest.raises(CheckFailedError, match=reason):
         check(base, ca_file)
-
-
-def test_a_certificate_that_lasts_and_one_that_is_about_to_expire(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with answering(tmp_path, {}) as (base, ca_file):
-        port = int(base.rpartition(":")[2])
-        monkeypatch.setattr(probes, "CERTIFICATE_LEFT", timedelta(0))
-        assert probes._certificate_lasts("127.0.0.1", port, ca_file).startswith("the certificate lasts")
-        monkeypatch.setattr(probes, "CERTIFICATE_LEFT", timedelta(days=100_000))
-        with pytest.raises(CheckFailedError, match=r"the certificate of 127\.0\.0\.1 expires in"):
-            probes._certificate_lasts("127.0.0.1", port, ca_file)

@@ -1,0 +1,1 @@
+"""PostgreSQL, which holds catalogues of zones, the login server and the store."""
