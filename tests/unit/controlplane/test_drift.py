@@ -188,6 +188,9 @@ def test_the_exporter_offers_the_latest_apply_that_ended(site: Site) -> None:
         'bic_apply_changes{result="done"} 5.0',
         'bic_apply_changes{result="failed"} 2.0',
         'bic_apply_changes{result="skipped"} 1.0',
+        'bic_runs_total{result="done"} 1.0',
+        'bic_runs_total{result="failed"} 1.0',
+        'bic_runs_total{result="refused"} 0.0',
     ):
         assert line in text
     # Afterwards it counts as interrupted: nobody is at work on it any more.
