@@ -23,7 +23,6 @@ LABELS: Mapping[str, str] = MappingProxyType(
         "operation": "`login`, `read` or `write`",
         "outpost": "an outpost of the login server",
         "result": "how something ended",
-        "rule_base": "a rule base of the inventory",
         "state": "a state out of a fixed list",
         "storage_resource": "a storage resource of a zone; empty for all of them together",
         "system": "a system that is planned and applied",
