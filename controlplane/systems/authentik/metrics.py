@@ -1,6 +1,7 @@
 """What is measured at the login server: people and groups, logins and failed ones, its outposts, and whether
 somebody could log in now."""
 
+import ssl
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -36,6 +37,9 @@ OUTPOST_OUTDATED = Family(
     "bic_authentik_outpost_outdated", "Whether its version is not the server's.", _OUTPOST
 )
 OUTPOST_SEEN = Family("bic_authentik_outpost_last_seen_timestamp_seconds", "When it last reported.", _OUTPOST)
+CERTIFICATE = Family(
+    "bic_authentik_certificate_not_after_timestamp_seconds", "When the login page's certificate expires."
+)
 OPERATIONS = Family(
     "bic_authentik_operations", "Attempts to open the login page.", ("operation", "result"), "counter"
 )
@@ -69,19 +73,29 @@ class LoginPage:
         """Use this server."""
         self._identity = identity
         self._attempts = Attempts("login")
+        self._not_after: float | None = None
 
     def collect(self) -> Iterable[Metric]:
         """One attempt; a page that does not come is a value, not an error. Raises AuthentikError."""
-        url = f"{self._identity.url.rstrip('/')}{LOGIN_PAGE}"
         trust = tls_context(self._identity.ca_file)
         with suppress(AuthentikError), self._attempts.attempt("login"):
-            try:
-                answer = httpx.get(url, verify=trust, timeout=TIMEOUT, follow_redirects=True, trust_env=False)
-            except httpx.HTTPError as error:
-                raise AuthentikError(f"{url}: {type(error).__name__}") from error
-            if not answer.is_success:
-                raise AuthentikError(f"{url} answers {answer.status_code}")
-        return self._attempts.metrics(OPERATIONS, OPERATION_SECONDS, OPERATION_SUCCESS)
+            self._open(f"{self._identity.url.rstrip('/')}{LOGIN_PAGE}", trust)
+        yield from self._attempts.metrics(OPERATIONS, OPERATION_SECONDS, OPERATION_SUCCESS)
+        if self._not_after is not None:
+            yield CERTIFICATE.single(self._not_after)
+
+    def _open(self, url: str, trust: ssl.SSLContext) -> None:
+        client = httpx.Client(verify=trust, timeout=TIMEOUT, follow_redirects=True, trust_env=False)
+        try:
+            with client, client.stream("GET", url) as answer:
+                connection = answer.extensions["network_stream"].get_extra_info("ssl_object")
+                if connection is not None:
+                    self._not_after = ssl.cert_time_to_seconds(connection.getpeercert()["notAfter"])
+                answer.read()
+        except httpx.HTTPError as error:
+            raise AuthentikError(f"{url}: {type(error).__name__}") from error
+        if not answer.is_success:
+            raise AuthentikError(f"{url} answers {answer.status_code}")
 
 
 class Login:

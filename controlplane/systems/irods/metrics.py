@@ -1,8 +1,10 @@
 """What is measured in a zone: servers, contents, what facilities store, and whether it can be used."""
 
 import socket
+import ssl
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from uuid import uuid4
 
@@ -30,6 +32,11 @@ _QUOTA = ("zone", "facility", "group", "storage_resource")
 
 SERVER_UP = Family("bic_irods_server_up", "Whether the server lets the administrator in.", ("zone", "host"))
 SERVER_INFO = Family("bic_irods_server_info", "The server's version.", ("zone", "host", "version"))
+SERVER_CERTIFICATE = Family(
+    "bic_irods_server_certificate_not_after_timestamp_seconds",
+    "When the server's certificate expires.",
+    ("zone", "host"),
+)
 AGENTS = Family(
     "bic_irods_agents",
     "Agents of the server, one for each connection, the exporter's own included.",
@@ -131,9 +138,10 @@ class Servers:
         zone = self.zone.name
         up = SERVER_UP.of(([zone, host], float(answer is not None)) for host, answer in found.items())
         answers = {host: answer for host, answer in found.items() if answer is not None}
-        info = SERVER_INFO.of(([zone, host, version], 1.0) for host, (version, _) in answers.items())
-        agents = AGENTS.of(([zone, host], number) for host, (_, number) in answers.items())
-        return up, info, agents
+        info = SERVER_INFO.of(([zone, host, answer.version], 1.0) for host, answer in answers.items())
+        agents = AGENTS.of(([zone, host], answer.agents) for host, answer in answers.items())
+        expiry = SERVER_CERTIFICATE.of(([zone, host], answer.not_after) for host, answer in answers.items())
+        return up, info, agents, expiry
 
 
 class Contents:
@@ -299,11 +307,21 @@ def _read(session: iRODSSession, path: str, content: bytes) -> None:
             raise IrodsError(f"{path}: what is read is not what was written")
 
 
-def _server(server: Endpoint) -> tuple[str, int] | None:
-    """The server's version and agents, or None when it does not let the administrator in."""
+@dataclass(frozen=True)
+class _Answer:
+    version: str
+    agents: int
+    not_after: float
+
+
+def _server(server: Endpoint) -> _Answer | None:
+    """What a server tells, or None when it does not let the administrator in."""
     try:
         with Client(server, connections=1) as client, client.session() as session:
-            return ".".join(str(part) for part in session.server_version), calls.agents(session)
+            version = ".".join(str(part) for part in session.server_version)
+            with session.pool.get_connection() as connection:
+                certificate = connection.socket.getpeercert()
+            return _Answer(version, calls.agents(session), ssl.cert_time_to_seconds(certificate["notAfter"]))
     except IrodsError:
         return None
 

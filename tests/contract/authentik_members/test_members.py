@@ -330,6 +330,7 @@ def test_the_login_server_is_probed_and_measured_without_names_of_people(settled
         }
         assert samples["bic_authentik_operations_total", ("login", "success")] == 1
         assert samples["bic_authentik_operations_total", ("login", "failure")] == 0
+        assert samples["bic_authentik_certificate_not_after_timestamp_seconds", ()] > time.time()
         assert samples["bic_authentik_people", ("false",)] == 1
         assert samples["bic_authentik_people", ("true",)] == 1  # the administrator
         assert samples["bic_authentik_logins_total", ("failed",)] == 0

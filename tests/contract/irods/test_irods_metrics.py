@@ -138,6 +138,8 @@ def test_servers_tell_version_and_agents_and_one_that_is_gone_is_a_value(site: S
     place = (site.server.zone, site.host)
     assert found["bic_irods_server_up", *place] == 1
     assert found["bic_irods_agents", *place] >= 1
+    certificate = found["bic_irods_server_certificate_not_after_timestamp_seconds", *place]
+    assert certificate > time.time()
     (gone,) = [c for c in metrics.collectors(unreachable(platform)) if isinstance(c, metrics.Servers)]
     assert samples(gone.collect()) == {("bic_irods_server_up", *place): 0}
 
