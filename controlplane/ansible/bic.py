@@ -129,6 +129,11 @@ def platform_variables(platform: Platform) -> dict[str, Any]:
             }
             for host in platform.hosts.values()
         },
+        # Whom to tell of what is wrong at a facility.
+        "bic_referents": [
+            {"facility": facility.id, "to": [person.email for person in facility.referents]}
+            for facility in platform.facilities.values()
+        ],
         "bic_store_host": platform.store.host if platform.store else "",
         "bic_login": _public_service(platform, "authentik"),
         "bic_federation": _public_service(platform, "federation_proxy"),

@@ -21,6 +21,7 @@ from controlplane.cli import (
     history,
     identity,
     inventory,
+    metrics,
     plan,
     portal,
     rules,
@@ -63,6 +64,7 @@ app.add_typer(history.app)
 app.add_typer(worker.app)
 app.add_typer(health.app)
 app.add_typer(exporter.app)
+app.add_typer(metrics.app)
 app.add_typer(portal.app)
 app.add_typer(rules.app, name="rules")
 app.add_typer(sandbox.app, name="sandbox")

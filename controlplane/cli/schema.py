@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from controlplane.cli.files import write_text
+
 app = typer.Typer()
 
 
@@ -44,18 +46,5 @@ def schema(
         return
     for each in [name] if name else SCHEMAS:
         path = output_dir / schema_file(each)
-        _write(path, schema_text(each))
+        write_text(path, schema_text(each))
         typer.echo(path)
-
-
-def _write(path: Path, text: str) -> None:
-    from controlplane.errors import BadInputError
-
-    new = path.with_name(f".{path.name}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(text, "utf-8")
-        new.replace(path)
-    except OSError as error:
-        new.unlink(missing_ok=True)
-        raise BadInputError(f"{path}: cannot be written: {error.strerror}") from error

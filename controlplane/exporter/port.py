@@ -12,7 +12,7 @@ DEFAULT_PORT = 9887
 class Collector(Protocol):
     """One thing that is measured on a schedule of its own.
 
-    Labels must not hold personal data: no user names, no paths below a team's collection.
+    Labels must not hold personal data: no user names, no paths; see `families.LABELS`.
     """
 
     @property
@@ -22,6 +22,10 @@ class Collector(Protocol):
     @property
     def interval(self) -> float:
         """Seconds from one reading to the next."""
+
+    @property
+    def budget(self) -> float:
+        """Seconds that a reading may take. One that takes longer counts as failed, whatever it finds."""
 
     def collect(self) -> Iterable[Metric]:
         """Read now. Whatever it raises counts as a failed reading."""

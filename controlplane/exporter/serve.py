@@ -2,21 +2,26 @@
 
 import logging
 import signal
-import ssl
-import threading
-from collections.abc import Iterable
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from prometheus_client import CollectorRegistry, start_http_server
+import uvicorn
 
 from controlplane.errors import BadInputError
+from controlplane.exporter.page import CONTENT_TYPES, wanted
 from controlplane.exporter.port import Collector
 from controlplane.exporter.run import Background
 
 log = logging.getLogger(__name__)
 
+PATH = "/metrics"
+
 STOP_TIMEOUT = 5.0
 """Seconds that a reading under way may take to end when the exporter is stopped."""
+
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 def serve(
@@ -26,40 +31,58 @@ def serve(
 
     Raises BadInputError when the address cannot be used or the certificate and key do not fit.
     """
-    registry = CollectorRegistry()
     background = Background(collectors)
-    registry.register(background)
-    _check_certificate(certificate, key)
+    if (certificate is None) != (key is None):
+        raise BadInputError("a TLS certificate and its key must be given together")
+    settings = uvicorn.Config(
+        application(background),
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(STOP_TIMEOUT),
+    )
     try:
-        server, _ = start_http_server(
-            port,
-            address,
-            registry,
-            certfile=str(certificate) if certificate else None,
-            keyfile=str(key) if key else None,
-        )
+        settings.load()
+    except OSError as error:
+        reason = error.strerror or error
+        raise BadInputError(
+            f"the certificate {certificate} and key {key} cannot be used: {reason}"
+        ) from error
+    try:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        listening = socket.create_server((address, port), family=family)
     except (OSError, OverflowError) as error:
         raise BadInputError(f"cannot listen on {address}:{port}: {error}") from error
-    stop = threading.Event()
+    # The server takes these signals itself, and hands them on when it has stopped.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    scheme = "https" if certificate else "http"
-    log.info("metrics on %s://%s:%d/metrics", scheme, address, port)
+        signal.signal(number, lambda *_: None)
+    log.info("metrics on %s://%s:%d%s", "https" if certificate else "http", address, port, PATH)
     background.start()
-    stop.wait()
+    uvicorn.Server(settings).run(sockets=[listening])
     log.info("stopping")
-    server.shutdown()
     background.stop(STOP_TIMEOUT)
 
 
-def _check_certificate(certificate: Path | None, key: Path | None) -> None:
-    if (certificate is None) != (key is None):
-        raise BadInputError("a TLS certificate and its key must be given together")
-    if certificate and key:
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
-        except (OSError, ssl.SSLError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise BadInputError(
-                f"the certificate {certificate} and key {key} cannot be used: {reason}"
-            ) from error
+def application(background: Background) -> Callable[..., Awaitable[None]]:
+    """What answers requests (ASGI): the metrics in the format that is asked for, and nothing else."""
+
+    async def app(scope: Mapping[str, Any], _receive: object, send: Send) -> None:
+        if scope["path"] != PATH:
+            await _answer(send, 404, "text/plain", f"metrics are at {PATH}\n".encode())
+        elif scope["method"] not in ("GET", "HEAD"):
+            await _answer(send, 405, "text/plain", b"")
+        else:
+            headers = dict(scope["headers"])
+            format = wanted(headers.get(b"accept", b"").decode("latin-1"))
+            await _answer(send, 200, CONTENT_TYPES[format], background.page(format))
+
+    return app
+
+
+async def _answer(send: Send, status: int, content_type: str, body: bytes) -> None:
+    headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

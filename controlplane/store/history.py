@@ -97,6 +97,18 @@ def run(store: Store, platform: str, run_id: int) -> PastRun | None:
     return next(iter(_read(store, _runs(platform).where(RunRow.id == run_id))), None)
 
 
+def results(store: Store, platform: str) -> dict[str, int]:
+    """How many runs ended by themselves, by result. Raises StoreError."""
+    query = (
+        select(RunEndRow.result, func.count())
+        .join(RunRow, RunRow.id == RunEndRow.run_id)
+        .where(RunRow.platform == platform)
+        .group_by(RunEndRow.result)
+    )
+    with store.reading() as connection:
+        return {result: number for result, number in connection.execute(query)}
+
+
 def changes(store: Store, run_id: int, *, facility: str = "") -> list[PastChange]:
     """The changes of a run in the order in which they ended. Raises StoreError."""
     query = (

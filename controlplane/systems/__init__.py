@@ -10,7 +10,8 @@ A system takes part by the modules that its folder has:
 - `probes.py` with `probes(platform)`: what `bic health` asks (`health.port.Probe`);
 - `journeys.py` with `stages(platform)`: its part of the ways of synthetic data and people
   (`health.journeys.port.Stage`);
-- `metrics.py` with `collectors(platform)`: what `bic exporter` offers (`exporter.port.Collector`).
+- `metrics.py` with `collectors(platform)`: what `bic exporter` offers (`exporter.port.Collector`), and the
+  `exporter.families.Family` of each metric as a constant.
 
 So nothing outside a system's folder names it.
 """
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any
 
 from controlplane.membership.roster import Roster
@@ -36,7 +38,13 @@ def contributions(platform: Platform, module: str, function: str, *shared: objec
 
     `shared` is handed to each of them.
     """
+    for found in modules(module):
+        yield from getattr(found, function)(platform, *shared)
+
+
+def modules(name: str) -> Iterator[ModuleType]:
+    """The module of this name of every system that has one."""
     for folder in sorted(iter_modules(__path__), key=lambda info: info.name):
-        name = f"{__name__}.{folder.name}.{module}"
-        if folder.ispkg and find_spec(name):
-            yield from getattr(import_module(name), function)(platform, *shared)
+        path = f"{__name__}.{folder.name}.{name}"
+        if folder.ispkg and find_spec(path):
+            yield import_module(path)

@@ -40,7 +40,7 @@ from controlplane.workflows.database import SCHEMA, Database
 from controlplane.workflows.gate import Gate
 from controlplane.workflows.lease import FileLease, Lost, PostgresLease, living
 from controlplane.workflows.messages import quiet, reason
-from controlplane.workflows.port import Job, Json, Status, StepError, Ticket, Workflow
+from controlplane.workflows.port import Backlog, Job, Json, Status, StepError, Ticket, Workflow
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +132,21 @@ class DbosQueue:
                 self._client.send(id, {"value": value}, topic=name, idempotency_key=once or None)
             except dbos_errors.DBOSNonExistentWorkflowError as error:
                 raise BadInputError(f"no work with the id {id} is known") from error
+
+    def backlog(self) -> Backlog:
+        """What the database has on runs that have not ended."""
+        with _usable(self._database):
+            found = self._client.list_queued_workflows(
+                queue_name=QUEUE,
+                application_name=self._database.application,
+                load_input=False,
+                load_output=False,
+            )
+        waiting = [
+            run.created_at for run in found if STATUSES[run.status] is Status.QUEUED and run.created_at
+        ]
+        oldest = datetime.fromtimestamp(min(waiting) / 1000, UTC) if waiting else None
+        return Backlog(len(waiting), len(found) - len(waiting), oldest)
 
     def workers(self) -> list[str]:
         """Those that hold a lease; beside an embedded database nobody else needs to know of it."""

@@ -101,6 +101,16 @@ class Job:
     """Of a workflow that has failed; empty otherwise."""
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much work there is, of all versions."""
+
+    queued: int
+    running: int
+    oldest: datetime | None
+    """When the first of those was queued that wait; None when none does."""
+
+
 class Queue(Protocol):
     """Where work is put and asked after, from any process. Runs nothing itself."""
 
@@ -115,6 +125,9 @@ class Queue(Protocol):
 
         Signals with the same `once` are sent only once. Raises BadInputError when there is no such run.
         """
+
+    def backlog(self) -> Backlog:
+        """What waits and what is at work, in one query."""
 
     def workers(self) -> list[str]:
         """The names of the workers that are alive."""

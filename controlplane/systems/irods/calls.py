@@ -43,8 +43,8 @@ PAGE_2 = 50_000
 RULE_ENGINE = "irods_rule_engine_plugin-irods_rule_language-instance"
 """The rule engine that every installed server has."""
 
-# GenQuery1's aggregate functions.
-_SUM, _COUNT = 4, 6
+# GenQuery1's aggregate functions, and what stands for none.
+PLAIN, MIN, MAX, _SUM, COUNT = 1, 2, 3, 4, 6
 
 # What a request about a data object is for (REPLICATE_OPR in dataObjInpOut.h).
 _REPLICATE = 6
@@ -69,6 +69,15 @@ class _FreeSpaceRequest(Message):  # type: ignore[misc]
     rescHier = StringProperty()
     objPath = StringProperty()
     flag = IntegerProperty()
+
+
+class _ProcessesRequest(Message):  # type: ignore[misc]
+    """`ProcStatInp_PI`, which the client library does not name."""
+
+    _name = "ProcStatInp_PI"
+    addr = StringProperty()
+    rodsZone = StringProperty()
+    KeyValPair_PI = SubmessageProperty(StringStringMap)
 
 
 class TornAnswerError(ValueError):
@@ -239,11 +248,33 @@ def first_rows(
 
 def amount(session: iRODSSession, *where: Criterion) -> tuple[int, int]:
     """Replicas of data objects and their bytes, counted by the catalogue."""
-    selection = {DataObject.id.icat_id: _COUNT, DataObject.size.icat_id: _SUM}
-    found = [row for some in _pages(session, selection, where, 2) for row in some]
+    found = amounts(session, (), *where)
+    return found.get((), (0, 0))
+
+
+def amounts(
+    session: iRODSSession, by: Sequence[Column], *where: Criterion
+) -> dict[tuple[str, ...], tuple[int, int]]:
+    """Replicas of data objects and their bytes by the values of some columns, counted by the catalogue."""
+    selection = {column.icat_id: PLAIN for column in by}
+    selection |= {DataObject.id.icat_id: COUNT, DataObject.size.icat_id: _SUM}
+    found = [row for some in _pages(session, selection, where, PAGE) for row in some]
     # The sum over nothing comes as an empty text.
-    number, size = found[0] if found else ("", "")
-    return int(number or 0), int(size or 0)
+    return {row[:-2]: (int(row[-2] or 0), int(row[-1] or 0)) for row in found}
+
+
+def aggregate(session: iRODSSession, functions: Mapping[Column, int], *where: Criterion) -> Row:
+    """One row of aggregates as texts, each column's by its function; empty texts over nothing."""
+    selection = {column.icat_id: function for column, function in functions.items()}
+    found = [row for some in _pages(session, selection, where, 2) for row in some]
+    return found[0] if found else ("",) * len(selection)
+
+
+def agents(session: iRODSSession) -> int:
+    """How many agents the session's server has at the moment, the one that answers among them."""
+    body = _ProcessesRequest(addr="", rodsZone="", KeyValPair_PI=StringStringMap({"execLocally": ""}))
+    reply = request(session, "PROC_STAT_AN", body)
+    return int(ET().fromstring(reply.msg).findtext("rowCnt"))
 
 
 def _pages(

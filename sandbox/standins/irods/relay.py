@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import handshake, pam
+from . import api_processes, handshake, pam
 from .api import EXEC_MY_RULE
 from .errors import IrodsError
 from .handshake import AUTHENTICATION_API, NEGOTIATE, PEER_OPTION, Startup
@@ -57,6 +57,9 @@ def relay(state: State, channel: Channel, startup: Startup) -> None:
             if message.int_info == EXEC_MY_RULE and authenticated:
                 # Every server runs its clients' rules itself, or on the server that they name.
                 channel.write(here.answer_rule(message))
+                continue
+            if api_processes.is_local(message) and authenticated:
+                channel.write(api_processes.answer(state).message())
                 continue
             if (
                 message.int_info == AUTHENTICATION_API

@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 # Importing the handlers registers them.
@@ -15,6 +15,7 @@ from . import (
     api_data,
     api_grid,
     api_info,
+    api_processes,
     api_replicas,
     api_rules,
     handshake,
@@ -25,6 +26,7 @@ from . import (
     session,
 )
 from .agents import LocalAgent
+from .api_processes import Agent
 from .catalogue import Catalogue
 from .config import ServerConfig, TlsServer
 from .delayserver import DelayServer
@@ -36,7 +38,7 @@ from .rulescope import Scope
 from .rulevalues import RuleError
 from .wire import Channel, Disconnected, ProtocolError
 
-HANDLERS = (api_admin, api_catalogue, api_data, api_grid, api_info, api_replicas, api_rules)
+HANDLERS = (api_admin, api_catalogue, api_data, api_grid, api_info, api_processes, api_replicas, api_rules)
 _HANDSHAKE_TIMEOUT = 30.0
 _BACKLOG = 512
 RELOAD_SECONDS = 1.5
@@ -84,6 +86,8 @@ class State:
     log: Log
     started: float
     faults: Faults | None = None
+    agents: Callable[[], Sequence[Agent]] = tuple
+    """The server's agents at the moment."""
     _local: dict[str, bool] = field(default_factory=dict)
 
     def is_local(self, host: str) -> bool:
@@ -112,6 +116,8 @@ def load(
     log: Log,
     started: float,
     faults: Faults | None = None,
+    *,
+    agents: Callable[[], Sequence[Agent]] = tuple,
 ) -> State:
     """Read the rule bases that a configuration names.
 
@@ -128,7 +134,7 @@ def load(
         for line in rule_base.python.unsupported(rule_base.by_name, policy.served()):
             log.write("warn", "rule_engine", line)
     tls = None if config.tls_server is None else TlsFiles(config.tls_server)
-    return State(config, rule_base, policy.Points.of(rule_base), tls, catalogue, log, started, faults)
+    return State(config, rule_base, policy.Points.of(rule_base), tls, catalogue, log, started, faults, agents)
 
 
 def _negotiation(state: State, channel: Channel) -> str:
@@ -164,10 +170,11 @@ class Server:
         self._catalogue = catalogue
         self._log = log
         self._faults = faults
-        self._state = load(config, catalogue, log, self._started, faults)
+        self._agents: dict[Channel, Agent] = {}
+        self._lock = threading.Lock()
+        self._state = load(config, catalogue, log, self._started, faults, agents=self._present)
         self._socket = socket.create_server(address, backlog=_BACKLOG, reuse_port=False)
         self._open: dict[Channel, threading.Thread] = {}
-        self._lock = threading.Lock()
         self._stopping = False
         self._listening = threading.Event()
         self._listening.set()
@@ -203,7 +210,9 @@ class Server:
             return False
         self._cut_off()
         time.sleep(self._reload_seconds)
-        self._state = load(config, self._catalogue, self._log, self._started, self._faults)
+        self._state = load(
+            config, self._catalogue, self._log, self._started, self._faults, agents=self._present
+        )
         self._socket = socket.create_server(address, backlog=_BACKLOG, reuse_port=False)
         self._delay_server = self._new_delay_server()
         self._delay_server.start()
@@ -262,6 +271,9 @@ class Server:
             if startup is None:
                 return
             channel.sock.settimeout(None)
+            agent = Agent(threading.get_native_id(), time.time(), startup, str(channel.sock.getpeername()[0]))
+            with self._lock:
+                self._agents[channel] = agent
             self._resolve_hosts(state)
             if state.config.provider or startup.peer:
                 session.Session(state, channel, startup).serve()
@@ -279,6 +291,11 @@ class Server:
                 self._catalogue.close_thread()
             with self._lock:
                 self._open.pop(channel, None)
+                self._agents.pop(channel, None)
+
+    def _present(self) -> list[Agent]:
+        with self._lock:
+            return list(self._agents.values())
 
     def _resolve_hosts(self, state: State) -> None:
         """Look up the hosts of all storage resources, as an iRODS agent does when it begins.

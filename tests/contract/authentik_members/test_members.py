@@ -350,12 +350,16 @@ def test_the_login_server_is_probed_and_measured_without_names_of_people(settled
             "ready",
             f"the token of {CONTROL_PLANE} sees all groups and people",
         ]
-        (login,) = collectors(platform)
+        offered = list(collectors(platform))
         samples = {
             (sample.name, tuple(sample.labels.values())): sample.value
-            for metric in login.collect()
+            for collector in offered
+            for metric in collector.collect()
             for sample in metric.samples
         }
+        assert samples["bic_authentik_operations_total", ("login", "success")] == 1
+        assert samples["bic_authentik_operations_total", ("login", "failure")] == 0
+        assert samples["bic_authentik_certificate_not_after_timestamp_seconds", ()] > time.time()
         assert samples["bic_authentik_people", ("false",)] == 1
         assert samples["bic_authentik_people", ("true",)] == 1  # the administrator
         assert samples["bic_authentik_logins_total", ("failed",)] == 0
@@ -365,6 +369,12 @@ def test_the_login_server_is_probed_and_measured_without_names_of_people(settled
     site.front.away = True
     with pytest.raises(CheckFailedError):
         probe.checks[0].run()
+    (page,) = [collector for collector in offered if collector.name == "authentik_operations"]
+    (results, *_) = page.collect()
+    assert {sample.labels["result"]: sample.value for sample in results.samples} == {
+        "success": 1,
+        "failure": 1,
+    }
 
 
 def test_the_service_follows_changes_and_survives_an_outage(settled: IdentitySite) -> None:

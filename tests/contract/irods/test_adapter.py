@@ -10,14 +10,14 @@ from facility_site import PASSWORD, ROOTS, TODAY, WRITER, Site, described
 from irods.access import iRODSAccess
 from irods.connection import Connection
 from irods.exception import NetworkException, PycommandsException, iRODSException
-from irods.models import Collection, User
+from irods.models import User
 from throwaway_pki import create_authority
 from zone_under_test import open_session
 
 from controlplane.health.port import CheckFailedError
 from controlplane.reconcile.port import ObservationError
 from controlplane.state import Action, Key
-from controlplane.systems.irods import apply, metrics, observe, probes
+from controlplane.systems.irods import apply, observe, probes
 from controlplane.systems.irods.apply import Applier
 from controlplane.systems.irods.client import Client, IrodsError
 from controlplane.systems.irods.resources import GROUP, STORAGE_RESOURCE, USER
@@ -298,21 +298,3 @@ def test_the_probes_find_a_server_well_and_say_what_is_not(site: Site) -> None:
         probes.check_login(replace(site.endpoint, password="wrong"))
     with pytest.raises((IrodsError, CheckFailedError)):
         probes.check_write(replace(site.endpoint, port=1))
-
-
-def test_metrics_count_what_the_zone_holds(site: Site) -> None:
-    site.settle()
-    home = site.home(site.id)
-    with open_session(site.server) as session:
-        session.acls.set(iRODSAccess("own", home, site.server.user, site.server.zone), admin=True)
-        with session.data_objects.open(f"{home}/sized", "w") as file:
-            file.write(b"x" * 1234)
-        groups = len(list(session.query(User.id).filter(User.type == "rodsgroup")))
-        collections = len(list(session.query(Collection.id)))
-    with Client(site.endpoint) as client:
-        values = metrics.usage_of(client, [site.id])
-        assert values[site.id] == (1.0, 1234.0)
-        counts = metrics.counts(client)
-    assert counts["groups"] == groups
-    assert counts["collections"] == collections
-    assert counts["users"] >= 5

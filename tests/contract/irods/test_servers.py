@@ -157,3 +157,13 @@ def test_a_rule_of_somebody_who_has_not_logged_in_is_not_run(two_servers: dict[s
                 calls.run_on(session, server.host)
         finally:
             session.cleanup()
+
+
+def test_a_server_without_catalogue_tells_its_own_agents(two_servers: dict[str, Endpoint]) -> None:
+    provider, consumer = two_servers.values()
+    with client.Client(consumer, connections=2) as ours, client.Client(provider) as theirs:
+        with ours.session() as one, ours.session():
+            assert calls.agents(one) == 2
+        with theirs.session() as session:
+            # Its own, and those by which the other server serves its two clients.
+            assert calls.agents(session) >= 3

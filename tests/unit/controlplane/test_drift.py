@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from controlplane.state import Difference, Key, Resource, Scope, State, compare,
 from controlplane.store import StoreError, open_store
 from controlplane.store.journal import RunEnd, RunResult, begin_run
 from controlplane.store.locks import Holder, Wanted, hold
-from controlplane.systems.controlplane.metrics import StoreCollector
+from controlplane.systems.controlplane.metrics import StoreCollector, queue_metrics
+from controlplane.workflows.port import Backlog
 
 
 @given(states(found=False), states(found=True))
@@ -188,11 +190,32 @@ def test_the_exporter_offers_the_latest_apply_that_ended(site: Site) -> None:
         'bic_apply_changes{result="done"} 5.0',
         'bic_apply_changes{result="failed"} 2.0',
         'bic_apply_changes{result="skipped"} 1.0',
+        'bic_runs_total{result="done"} 1.0',
+        'bic_runs_total{result="failed"} 1.0',
+        'bic_runs_total{result="refused"} 0.0',
     ):
         assert line in text
     # Afterwards it counts as interrupted: nobody is at work on it any more.
     assert "bic_apply_success 0.0" in offered(site)
     assert "bic_apply_duration_seconds" not in offered(site)
+
+
+def test_the_exporter_tells_how_long_work_has_waited() -> None:
+    backlog = Backlog(2, 1, datetime(2026, 11, 26, 12, tzinfo=UTC))
+    now = datetime(2026, 11, 26, 12, 5, tzinfo=UTC).timestamp()
+    found = {
+        (sample.name, *sample.labels.values()): sample.value
+        for metric in queue_metrics(backlog, 3, now)
+        for sample in metric.samples
+    }
+    assert found == {
+        ("bic_queue_jobs", "queued"): 2,
+        ("bic_queue_jobs", "running"): 1,
+        ("bic_queue_oldest_wait_seconds",): 300,
+        ("bic_queue_workers",): 3,
+    }
+    (_, wait, _) = queue_metrics(Backlog(0, 0, None), 0, now)
+    assert wait.samples[0].value == 0
 
 
 def test_a_store_that_cannot_be_read_is_a_failed_reading(tmp_path: Path) -> None:

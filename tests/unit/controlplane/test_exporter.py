@@ -13,12 +13,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from controlplane.errors import BicError
 from controlplane.exporter.run import FIRST_RETRY, Background, until_next
-from controlplane.systems.irods.metrics import facility_totals
 
 ROOT = Path(__file__).parents[3]
 
@@ -26,8 +24,16 @@ ROOT = Path(__file__).parents[3]
 class Fake:
     """A collector that does what it is told."""
 
-    def __init__(self, name: str, zone: str, read: Callable[[], float], interval: float = 60.0) -> None:
-        self.name, self.zone, self.read, self.interval = name, zone, read, interval
+    def __init__(
+        self,
+        name: str,
+        zone: str,
+        read: Callable[[], float],
+        interval: float = 60.0,
+        budget: float = 60.0,
+    ) -> None:
+        self.name, self.zone, self.read = name, zone, read
+        self.interval, self.budget = interval, budget
 
     def collect(self) -> Iterable[Metric]:
         family = GaugeMetricFamily("bic_test_things", "Things.", labels=("zone",))
@@ -36,15 +42,13 @@ class Fake:
 
 
 def scrape(background: Background) -> str:
-    registry = CollectorRegistry()
-    registry.register(background)
-    return generate_latest(registry).decode()
+    return background.page("plain").decode()
 
 
 def eventually(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while not condition():
-        assert time.monotonic() < end, "it did not happen within 5 s"
+        assert time.monotonic() < end, "it did not happen within 60 s"
         time.sleep(0.01)
 
 
@@ -86,19 +90,48 @@ def test_a_failed_reading_keeps_the_last_values_only_for_a_while(monkeypatch: py
     background.stop(1.0)
 
 
-def test_what_a_facility_holds_does_not_include_another_one_with_a_longer_name() -> None:
-    homes = {
-        "a": [(1.0, 10.0), (0.0, 0.0), (5.0, 50.0)],
-        "a-b": [(1.0, 5.0), (1.0, 5.0), (2.0, 20.0)],
-        "a-b-c": [(1.0, 7.0), (0.0, 0.0), (0.0, 0.0)],
-        "ab": [(4.0, 4.0)],
-    }
-    assert facility_totals(homes) == {
-        "a": (2.0, 30.0),
-        "a-b": (3.0, 23.0),
-        "a-b-c": (1.0, 7.0),
-        "ab": (4.0, 4.0),
-    }
+def sample(text: str, name: str) -> float:
+    (value,) = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(f"{name} ")]
+    return float(value)
+
+
+def test_a_collector_that_hangs_is_down_when_its_budget_is_spent_and_harms_no_other() -> None:
+    release = threading.Event()
+
+    def hang() -> float:
+        release.wait(600)
+        return 3.0
+
+    background = Background(
+        [Fake("hangs", "a", hang, interval=0.1, budget=0.05), Fake("lives", "b", lambda: 1.0, interval=0.05)]
+    )
+    background.start()
+    duration = 'bic_collector_duration_seconds{collector="hangs"}'
+    eventually(lambda: sample(scrape(background), duration) > 0.2)
+    text = scrape(background)
+    assert sample(text, 'bic_collector_up{collector="hangs"}') == 0
+    assert sample(text, 'bic_collector_budget_seconds{collector="hangs"}') == 0.05
+    assert sample(text, 'bic_collector_up{collector="lives"}') == 1
+    success = 'bic_collector_last_success_timestamp_seconds{collector="lives"}'
+    eventually(lambda: sample(scrape(background), success) > sample(text, success))
+    # What comes too late is not offered, and the collector goes on.
+    release.set()
+    eventually(lambda: sample(scrape(background), 'bic_collector_up{collector="hangs"}') == 1)
+    background.stop(60)
+
+
+def test_a_reading_over_its_budget_is_a_failure(caplog: pytest.LogCaptureFixture) -> None:
+    def slow() -> float:
+        time.sleep(0.05)
+        return 3.0
+
+    background = Background([Fake("slow", "a", slow, budget=0.01)])
+    background.start()
+    eventually(lambda: "its budget is 0.01 s" in caplog.text)
+    text = scrape(background)
+    assert 'bic_collector_up{collector="slow"} 0.0' in text
+    assert "bic_test_things" not in text
+    background.stop(60)
 
 
 def test_the_process_serves_over_tls_and_stops_cleanly(inventory: Path, tmp_path: Path) -> None:
@@ -132,6 +165,8 @@ def test_the_process_serves_over_tls_and_stops_cleanly(inventory: Path, tmp_path
         assert f"https://127.0.0.1:{port}/metrics" in process.stderr.readline()
         context = ssl.create_default_context(cafile=certificate)
         page = httpx.get(f"https://127.0.0.1:{port}/metrics", verify=context, trust_env=False)
+        assert page.headers["content-type"].startswith("text/plain; version=")
+        assert httpx.get(f"https://127.0.0.1:{port}/", verify=context, trust_env=False).status_code == 404
         assert 'bic_collector_up{collector="irods_contents_bicZone"} 0.0' in page.text
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0

@@ -269,3 +269,12 @@ def test_trees_and_federation_reach_the_hosts_they_concern(inventory: Path, edit
         }
     ]
     assert hosts["dc1-idp"]["bic_zones"]["northZone"]["federation_names"] == ["bicZone northZone"]
+
+
+def test_referents_are_told_by_their_addresses(
+    listing: dict[str, dict[str, dict[str, dict[str, object]]]],
+) -> None:
+    assert listing["_meta"]["hostvars"]["dc1-monitor"]["bic_referents"] == [
+        {"facility": "montpellier", "to": ["lucia.rossi@montpellier.example"]},
+        {"facility": "nantes", "to": ["aurelie.martin@nantes.example"]},
+    ]

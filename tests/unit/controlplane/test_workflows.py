@@ -7,7 +7,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from store_site import Site
 
 from controlplane.errors import BadInputError
 from controlplane.workflows.dbos_engine import DbosQueue
-from controlplane.workflows.port import Job, Queue, Status
+from controlplane.workflows.port import Backlog, Job, Queue, Status
 
 SOON = 30.0
 """Seconds in which something happens that usually takes one or two."""
@@ -113,6 +113,24 @@ def test_a_killed_worker_goes_on_after_its_restart(workers: Workers, queue: Queu
     assert (done.status, done.result) == (Status.DONE, {"key": "k", "pid": second.pid})
     # What had ended is not done again; what was in flight is.
     assert [workers.count("begin", "k", step) for step in ("first", "second", "third")] == [1, 2, 1]
+
+
+def test_the_backlog_is_what_has_not_ended(workers: Workers, queue: Queue) -> None:
+    assert queue.backlog() == Backlog(0, 0, None)
+    begun = datetime.now(UTC)
+    ids = [queue.enqueue("held", key, key=key).id for key in ("one", "two")]
+    backlog = queue.backlog()
+    assert (backlog.queued, backlog.running) == (2, 0)
+    assert backlog.oldest is not None
+    # Stored in milliseconds.
+    assert abs(backlog.oldest - begun) < timedelta(seconds=60)
+    workers.start()
+    until(lambda: queue.backlog().running == 1, "the first job")
+    assert queue.backlog().queued == 1
+    workers.let_go()
+    for id in ids:
+        ended(queue, id)
+    assert queue.backlog() == Backlog(0, 0, None)
 
 
 def test_waits_and_signals_outlive_the_worker(workers: Workers, queue: Queue) -> None:

@@ -21,7 +21,12 @@ def rules_of(file: Path) -> list[dict[str, Any]]:
     return [rule for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
 
 
-ALERTS = {rule["alert"]: rule for file in RULES for rule in rules_of(file)}
+def alerts_of(file: Path) -> list[dict[str, Any]]:
+    return [rule for rule in rules_of(file) if "alert" in rule]
+
+
+ALERTS = {rule["alert"]: rule for file in RULES for rule in alerts_of(file)}
+ALWAYS_FIRING = "Watchdog"
 
 
 @pytest.fixture
@@ -65,7 +70,9 @@ def test_every_alert_is_tested_both_ways(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "rule"), ALERTS.items(), ids=ALERTS)
 def test_every_alert_says_what_to_do(name: str, rule: dict[str, Any]) -> None:
-    assert rule["labels"]["severity"] in {"critical", "warning"}
+    assert set(rule["labels"]) == {"severity", "owner"}
+    assert rule["labels"]["severity"] in ({"none"} if name == ALWAYS_FIRING else {"critical", "warning"})
+    assert rule["labels"]["owner"] in {"operations", "facility"}
     assert rule["for"], "an alert without a duration pages for a single failed scrape"
     assert set(rule["annotations"]) == {"summary", "description", "runbook"}
     runbook = PROJECT / rule["annotations"]["runbook"]
@@ -78,6 +85,6 @@ def test_no_runbook_without_an_alert() -> None:
 
 
 def test_no_alert_is_defined_twice() -> None:
-    assert len(ALERTS) == sum(len(rules_of(file)) for file in RULES)
+    assert len(ALERTS) == sum(len(alerts_of(file)) for file in RULES)
     groups = [group["name"] for file in RULES for group in yaml.safe_load(file.read_text())["groups"]]
     assert len(groups) == len(set(groups)), "the role merges all files into one, where names must be unique"

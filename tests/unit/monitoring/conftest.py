@@ -1,0 +1,6 @@
+"""Where the tests find what they share with those of roles."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "roles"))
