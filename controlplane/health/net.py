@@ -6,14 +6,18 @@ import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
 
+from controlplane.at_address import AtAddress
 from controlplane.health.port import CheckFailedError, FindingError
 
 TIMEOUT = 5.0
 """Seconds for one connection or page."""
+
+NOWHERE: Mapping[str, str] = MappingProxyType({})
 
 CERTIFICATE_LEFT = timedelta(days=14)
 """A certificate that ends sooner than this is a finding: renewal should have happened long before."""
@@ -46,9 +50,12 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
         raise CheckFailedError(f"the certificate authority {ca_file} cannot be read: {error}") from error
 
 
-def certificate_lasts(host: str, port: int, ca_file: Path | None) -> str:
-    """That a port's certificate is of the authority, for this host, and lasts. Raises CheckFailedError."""
-    with connect(host, port) as plain:
+def certificate_lasts(host: str, port: int, ca_file: Path | None, address: str = "") -> str:
+    """That a port's certificate is of the authority, for this host, and lasts.
+
+    `address` is where the host is, if its name need not say so. Raises CheckFailedError.
+    """
+    with connect(address or host, port) as plain:
         return secured_lasts(plain, host, port, ca_file)
 
 
@@ -77,22 +84,25 @@ def time_left(certificate: Mapping[str, Any]) -> str:
     return f"certificate good for {left.days} days"
 
 
-def ask(url: str, ca_file: Path | None) -> httpx.Response:
+def ask(url: str, ca_file: Path | None, addresses: Mapping[str, str] = NOWHERE) -> httpx.Response:
     """What is answered over TLS, verified with the authority in `ca_file`, be it a success or not.
 
-    Raises CheckFailedError.
+    `addresses` says where names lead that need not be in a DNS. Raises CheckFailedError.
     """
     try:
         # Internal addresses: a proxy from the environment could not reach them.
-        return httpx.get(url, verify=tls_context(ca_file), timeout=TIMEOUT, trust_env=False)
+        with httpx.Client(
+            transport=AtAddress(addresses, tls_context(ca_file)), timeout=TIMEOUT, trust_env=False
+        ) as client:
+            return client.get(url)
     except httpx.HTTPError as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise CheckFailedError(f"{url}: {reason}") from error
 
 
-def fetch(url: str, ca_file: Path | None) -> httpx.Response:
+def fetch(url: str, ca_file: Path | None, addresses: Mapping[str, str] = NOWHERE) -> httpx.Response:
     """As `ask`, for an answer that must be a success."""
-    response = ask(url, ca_file)
+    response = ask(url, ca_file, addresses)
     if not response.is_success:
         raise CheckFailedError(f"{url} answers {response.status_code}")
     return response

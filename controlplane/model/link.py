@@ -150,9 +150,9 @@ def _zone(arrangement: Arrangement, name: str, expand: Expand) -> Zone:
 
 def _identity(platform: PlatformFile, entry: IdentityEntry, expand: Expand) -> Identity:
     ca_file = Path(expand(entry.ca_file)) if entry.ca_file else None
-    ours = any("authentik" in host.services for host in platform.hosts.values())
+    ours = next((host.address for host in platform.hosts.values() if "authentik" in host.services), None)
     database_host = entry.database_host or (platform.store.host if ours and platform.store else None)
-    return Identity(entry.url, secret(entry.token, expand), ca_file, database_host)
+    return Identity(entry.url, secret(entry.token, expand), ca_file, database_host, ours)
 
 
 def _portal(entry: PortalEntry, identity: IdentityEntry, expand: Expand) -> Portal:

@@ -133,6 +133,13 @@ class Identity:
     """The authority that its certificate must come from; None for those that the control host trusts."""
     database_host: str | None = None
     """Name of the host of its database; None where no host of this platform has the service `authentik`."""
+    address: IPv4Address | None = None
+    """The address of the host that has the service `authentik`; None where no host of this platform has."""
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """Where its name leads, unless a DNS must say so."""
+        return {urlsplit(self.url).hostname or "": str(self.address)} if self.address else {}
 
 
 @dataclass(frozen=True)
@@ -267,6 +274,11 @@ class Platform:
     def hosts_with(self, service: Service) -> Iterator[Host]:
         """The hosts that run a service, in the inventory's order."""
         return (host for host in self.hosts.values() if service in host.services)
+
+    @property
+    def service_addresses(self) -> Mapping[str, str]:
+        """Where the public names lead."""
+        return {name: str(host.address) for name, host in self.service_names.items()}
 
     @property
     def service_names(self) -> Mapping[str, Host]:

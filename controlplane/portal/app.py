@@ -50,7 +50,9 @@ def application(platform: Platform, identity: Identity, portal: Portal) -> FastA
     """
     secret = portal.client_secret.reveal()
     login = Login(portal, secret)
-    server = Endpoint(identity.url.rstrip("/"), portal.token.reveal(), identity.ca_file, ANSWER_SECONDS)
+    server = Endpoint(
+        identity.url.rstrip("/"), portal.token.reveal(), identity.ca_file, ANSWER_SECONDS, identity.addresses
+    )
     teams = Teams(platform, Client(server))
     pages = Jinja2Templates(_HERE / "templates")
     pages.env.globals.update(title=platform.title, roles=ROLES)

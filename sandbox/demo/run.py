@@ -13,6 +13,7 @@ from pathlib import Path
 from controlplane.health.net import fetch
 from controlplane.health.port import CheckFailedError
 from controlplane.model import Platform
+from controlplane.model.platform import service_name
 from sandbox.demo.summary import summary
 from sandbox.federation import control as outside
 from sandbox.fleet import fleet as fleets
@@ -55,9 +56,9 @@ def steps(platform: Platform, say: Callable[[str], None]) -> list[Step]:
         bic("rules", "deploy", "--yes", "--rules", str(REPOSITORY / "rules"))
 
     def introduce() -> None:
-        [proxy] = platform.hosts_with("federation_proxy")
+        name = service_name("federation_proxy", platform.domain)
         try:
-            metadata = fetch(f"https://{proxy.address}/metadata/sp.xml", platform.ca_file)
+            metadata = fetch(f"https://{name}/metadata/sp.xml", platform.ca_file, platform.service_addresses)
         except CheckFailedError as error:
             raise SandboxError(str(error)) from error
         outside.register(fleet, metadata.content)

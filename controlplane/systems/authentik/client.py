@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
+from controlplane.at_address import AtAddress
 from controlplane.errors import BicError
 from controlplane.model import Identity
 from controlplane.systems.authentik.records import Answer, UnexpectedAnswerError
@@ -84,6 +85,8 @@ class Endpoint:
     ca_file: Path | None = None
     """The authority that its certificate must come from; None for those that this host trusts."""
     timeout: float = TIMEOUT
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """Where the server's name leads, unless a DNS must say so."""
 
     @property
     def host(self) -> str:
@@ -93,7 +96,9 @@ class Endpoint:
 
 def endpoint(identity: Identity, timeout: float = TIMEOUT) -> Endpoint:
     """The platform's login server. Raises SecretError when its token cannot be read."""
-    return Endpoint(identity.url.rstrip("/"), identity.token.reveal(), identity.ca_file, timeout)
+    return Endpoint(
+        identity.url.rstrip("/"), identity.token.reveal(), identity.ca_file, timeout, identity.addresses
+    )
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
@@ -128,10 +133,8 @@ class Client:
         self._http = httpx.Client(
             base_url=f"{server.url}/api/v3/",
             headers={"Authorization": f"Bearer {server.token}", "Accept": "application/json"},
-            verify=tls_context(server.ca_file) if server.url.startswith("https") else True,
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             timeout=httpx.Timeout(server.timeout, pool=None),
-            transport=transport,
+            transport=transport or AtAddress(server.addresses, tls_context(server.ca_file), connections),
             trust_env=False,
         )
 

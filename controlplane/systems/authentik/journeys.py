@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from controlplane.at_address import AtAddress
 from controlplane.health.journeys.port import Place, Stage, Traveller
 from controlplane.health.net import tls_context
 from controlplane.health.port import LOGIN, CheckFailedError, FindingError, machine
@@ -67,7 +68,12 @@ class _Login:
         """The portal sends the browser to the login server."""
         trust = tls_context(self.identity.ca_file)
         trust.load_verify_locations(str(self.platform.ca_file))
-        self.browser = httpx.Client(verify=trust, follow_redirects=True, timeout=TIMEOUT, trust_env=False)
+        self.browser = httpx.Client(
+            transport=AtAddress(self.platform.service_addresses, trust),
+            follow_redirects=True,
+            timeout=TIMEOUT,
+            trust_env=False,
+        )
         answer = self._asked("GET", httpx.URL(f"{self.portal.url}/login"))
         if not self._flow(answer.url):
             raise FindingError(f"the portal leads to {_place(answer.url)}, which is no login page")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import httpx
 from prometheus_client.core import Metric
 
+from controlplane.at_address import AtAddress
 from controlplane.exporter.attempts import Attempts
 from controlplane.exporter.families import Family
 from controlplane.model import Identity, Platform
@@ -85,7 +86,12 @@ class LoginPage:
             yield CERTIFICATE.single(self._not_after)
 
     def _open(self, url: str, trust: ssl.SSLContext) -> None:
-        client = httpx.Client(verify=trust, timeout=TIMEOUT, follow_redirects=True, trust_env=False)
+        client = httpx.Client(
+            transport=AtAddress(self._identity.addresses, trust),
+            timeout=TIMEOUT,
+            follow_redirects=True,
+            trust_env=False,
+        )
         try:
             with client, client.stream("GET", url) as answer:
                 connection = answer.extensions["network_stream"].get_extra_info("ssl_object")

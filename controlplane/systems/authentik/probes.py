@@ -51,7 +51,13 @@ def probes(platform: Platform) -> Iterator[Probe]:
         ),
         Check(
             "certificate",
-            partial(certificate_lasts, address.hostname or "", address.port or PORT, identity.ca_file),
+            partial(
+                certificate_lasts,
+                address.hostname or "",
+                address.port or PORT,
+                identity.ca_file,
+                identity.addresses.get(address.hostname or "", ""),
+            ),
             "When it has ended, browsers and applications refuse every login.",
             "README#certificates",
             Severity.WARNING,
@@ -67,7 +73,7 @@ def probes(platform: Platform) -> Iterator[Probe]:
 
 def check_ready(identity: Identity) -> str:
     """That the server and its database are ready. No token is sent."""
-    fetch(f"{identity.url.rstrip('/')}/-/health/ready/", identity.ca_file)
+    fetch(f"{identity.url.rstrip('/')}/-/health/ready/", identity.ca_file, identity.addresses)
     return "ready"
 
 

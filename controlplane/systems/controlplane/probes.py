@@ -1,13 +1,13 @@
 """Are the control plane's own services there: the exporter, the store, the portal?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from controlplane.exporter.port import DEFAULT_PORT
-from controlplane.health.net import certificate_lasts, fetch
+from controlplane.health.net import NOWHERE, certificate_lasts, fetch
 from controlplane.health.port import (
     LOGIN,
     Check,
@@ -54,7 +54,7 @@ def probes(platform: Platform) -> Iterator[Probe]:
         yield Probe("exporter", host.name, checks, needs=(machine(host.name), *catalogues), serves=NOBODY)
     yield _store(platform)
     if platform.portal is not None:
-        yield _portal(platform.portal, platform.ca_file)
+        yield _portal(platform, platform.portal)
 
 
 def _store(platform: Platform) -> Probe:
@@ -82,18 +82,18 @@ def _store(platform: Platform) -> Probe:
     return Probe("store", f"bic on {host}", checks, needs=needs, serves=NOBODY)
 
 
-def _portal(portal: Portal, ca_file: Path) -> Probe:
-    address = urlsplit(portal.url)
+def _portal(platform: Platform, portal: Portal) -> Probe:
+    address, ca_file, addresses = urlsplit(portal.url), platform.ca_file, platform.service_addresses
     checks = (
         Check(
             "ready",
-            partial(_ready, portal.url, ca_file),
+            partial(_ready, portal.url, ca_file, addresses),
             "People cannot see their teams.",
             "README#portal",
         ),
         Check(
             "certificate",
-            partial(certificate_lasts, address.hostname or "", address.port or 443, ca_file),
+            partial(certificate_lasts, portal.name, address.port or 443, ca_file, addresses[portal.name]),
             "When it has ended, browsers refuse the portal.",
             "README#certificates",
             Severity.WARNING,
@@ -146,6 +146,6 @@ def _is_new(platform: Platform) -> bool:
     return platform.store is None and not (platform.state_dir / "store.sqlite").exists()
 
 
-def _ready(url: str, ca_file: Path) -> str:
-    fetch(f"{url}/-/ready", ca_file)
+def _ready(url: str, ca_file: Path, addresses: Mapping[str, str] = NOWHERE) -> str:
+    fetch(f"{url}/-/ready", ca_file, addresses)
     return "ready"

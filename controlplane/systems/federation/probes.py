@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 import httpx
 
@@ -22,6 +21,10 @@ from controlplane.health.port import (
     service,
 )
 from controlplane.model import Platform
+from controlplane.model.platform import service_name
+
+Fetch = Callable[[str], httpx.Response]
+"""Gets a page of the proxy. Raises CheckFailedError."""
 
 PORT = 443
 VALIDITY_LEFT = timedelta(days=2)
@@ -33,29 +36,32 @@ _VALID_UNTIL = re.compile(r'\bvalidUntil="([^"]+)"')
 def probes(platform: Platform) -> Iterator[Probe]:
     """One probe per federation proxy."""
     for host in platform.hosts_with("federation_proxy"):
-        base, ca_file = f"https://{host.address}", platform.ca_file
+        name = service_name("federation_proxy", platform.domain)
+        # Its host may serve other names on the same port.
+        page = partial(fetch, ca_file=platform.ca_file, addresses=platform.service_addresses)
+        base = f"https://{name}"
         checks = (
             Check(
                 "login",
-                partial(_offers_logins, base, ca_file),
+                partial(_offers_logins, base, page),
                 "Nobody can log in with their institution's account.",
                 "FederationProxyDown#look",
             ),
             Check(
                 "metadata",
-                partial(_knows_institutions, base, ca_file),
+                partial(_knows_institutions, base, page),
                 "People of institutions whose metadata expire cannot log in any more.",
                 "FederationFeedExpiring#look",
             ),
             Check(
                 "own metadata",
-                partial(_publishes_itself, base, ca_file),
+                partial(_publishes_itself, base, page),
                 "Institutions that read our expired metadata refuse our logins.",
                 "FederationMetadataOld#look",
             ),
             Check(
                 "certificate",
-                partial(certificate_lasts, str(host.address), PORT, ca_file),
+                partial(certificate_lasts, name, PORT, platform.ca_file, str(host.address)),
                 "When it has ended, browsers refuse the page on the way to every institution.",
                 "README#certificates",
                 Severity.WARNING,
@@ -70,8 +76,8 @@ def probes(platform: Platform) -> Iterator[Probe]:
         )
 
 
-def _offers_logins(base: str, ca_file: Path) -> str:
-    described = _json(fetch(f"{base}/.well-known/openid-configuration", ca_file))
+def _offers_logins(base: str, fetch: Fetch) -> str:
+    described = _json(fetch(f"{base}/.well-known/openid-configuration"))
     if not isinstance(described, dict) or not {"issuer", "authorization_endpoint"} <= described.keys():
         raise CheckFailedError(f"{base} does not answer as an OpenID Connect provider does")
     issuer, where = str(described["issuer"]), str(described["authorization_endpoint"])
@@ -80,9 +86,9 @@ def _offers_logins(base: str, ca_file: Path) -> str:
     return f"{issuer} offers logins"
 
 
-def _knows_institutions(base: str, ca_file: Path) -> str:
+def _knows_institutions(base: str, fetch: Fetch) -> str:
     """An entity's metadata is valid as long as the feed that it came in."""
-    entries = _json(fetch(f"{base}/discovery/institutions.json", ca_file))
+    entries = _json(fetch(f"{base}/discovery/institutions.json"))
     if not isinstance(entries, list) or not entries:
         raise FindingError(f"{base} knows no institution at which people could log in")
     try:
@@ -91,7 +97,7 @@ def _knows_institutions(base: str, ca_file: Path) -> str:
     except (KeyError, TypeError) as error:
         raise CheckFailedError(f"{base}/discovery/institutions.json is not the proxy's list") from error
     left = min(
-        _validity_left(f"{base}/entities/%7Bsha1%7D{hashlib.sha1(name.encode()).hexdigest()}", ca_file)  # noqa: S324
+        _validity_left(f"{base}/entities/%7Bsha1%7D{hashlib.sha1(name.encode()).hexdigest()}", fetch)  # noqa: S324
         for name in chosen
     )
     if left < VALIDITY_LEFT:
@@ -101,15 +107,15 @@ def _knows_institutions(base: str, ca_file: Path) -> str:
     return f"{len(entries)} institutions, valid for {left.days} days"
 
 
-def _publishes_itself(base: str, ca_file: Path) -> str:
-    left = _validity_left(f"{base}/metadata/sp.xml", ca_file)
+def _publishes_itself(base: str, fetch: Fetch) -> str:
+    left = _validity_left(f"{base}/metadata/sp.xml", fetch)
     if left < VALIDITY_LEFT:
         raise FindingError(f"our own metadata expire in {_hours(left)}: they are not signed anew")
     return f"our own metadata are valid for {left.days} days"
 
 
-def _validity_left(url: str, ca_file: Path) -> timedelta:
-    found = _VALID_UNTIL.search(fetch(url, ca_file).text)
+def _validity_left(url: str, fetch: Fetch) -> timedelta:
+    found = _VALID_UNTIL.search(fetch(url).text)
     try:
         until = datetime.fromisoformat(found[1] if found else "")
     except ValueError as error:
