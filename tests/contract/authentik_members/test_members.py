@@ -346,7 +346,7 @@ def test_the_login_server_is_probed_and_measured_without_names_of_people(settled
     with mock.patch.dict(os.environ, {"BIC_STATE_DIR": str(site.folder / "state")}):
         platform = site.platform
         (probe,) = probes(platform)
-        assert [check.run() for check in probe.checks][:2] == [
+        assert [check.run() for check in probe.checks[:2]] == [
             "ready",
             f"the token of {CONTROL_PLANE} sees all groups and people",
         ]

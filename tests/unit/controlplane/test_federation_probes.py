@@ -4,11 +4,13 @@ import hashlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 from https_pages import answering
 
+from controlplane.health.net import fetch
 from controlplane.health.port import CheckFailedError
 from controlplane.systems.federation import probes
 
@@ -51,10 +53,10 @@ WELL_KNOWN = "/.well-known/openid-configuration"
     ],
 )
 def test_what_is_well_is_said_in_a_few_words(
-    tmp_path: Path, check: Callable[[str, Path], str], pages: dict[str, str], found: str
+    tmp_path: Path, check: Callable[[str, probes.Fetch], str], pages: dict[str, str], found: str
 ) -> None:
     with answering(tmp_path, pages) as (base, ca_file):
-        assert check(base, ca_file) == found
+        assert check(base, partial(fetch, ca_file=ca_file)) == found
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,7 @@ def test_what_is_well_is_said_in_a_few_words(
     ],
 )
 def test_what_is_not_well_is_named(
-    tmp_path: Path, check: Callable[[str, Path], str], pages: dict[str, str], reason: str
+    tmp_path: Path, check: Callable[[str, probes.Fetch], str], pages: dict[str, str], reason: str
 ) -> None:
     with answering(tmp_path, pages) as (base, ca_file), pytest.raises(CheckFailedError, match=reason):
-        check(base, ca_file)
+        check(base, partial(fetch, ca_file=ca_file))
