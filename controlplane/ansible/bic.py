@@ -135,6 +135,7 @@ def platform_variables(platform: Platform) -> dict[str, Any]:
             for facility in platform.facilities.values()
         ],
         "bic_store_host": platform.store.host if platform.store else "",
+        "bic_identity": platform.identity is not None,
         "bic_login": _public_service(platform, "authentik"),
         "bic_federation": _public_service(platform, "federation_proxy"),
         "bic_login_database_host": (platform.identity and platform.identity.database_host) or "",

@@ -1,10 +1,15 @@
 """The nation that the integration tests share, deployed once by demo runs that were killed."""
 
 import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from nation import KILL_POINTS, Nation, copy_inventory, environment_for
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "harness"))
+
+from nation import FLEET, KILL_POINTS, NETWORK, Nation, copy_inventory, environment_for
 
 from sandbox.fleet import fleet as fleets
 from sandbox.fleet import prerequisites
@@ -25,7 +30,7 @@ def _fleet_possible() -> None:
 def nation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nation]:
     """A nation deployed by `make demo`, which was killed at several points before it was left alone."""
     folder = tmp_path_factory.mktemp("nation")
-    inventory = copy_inventory(folder, "itest", "10.78.0")
+    inventory = copy_inventory(folder, FLEET, NETWORK)
     environment = environment_for(inventory, folder / "state")
     # The state folder is read when the inventory is loaded, in this process too.
     os.environ["BIC_STATE_DIR"] = environment["BIC_STATE_DIR"]

@@ -8,6 +8,8 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sandbox_inventory import without_idle_hosts, without_login
+
 from controlplane.model import Platform, load_platform
 from sandbox.fleet.spec import FleetSpec, fleet_of
 
@@ -17,14 +19,20 @@ BIN = REPOSITORY / ".venv" / "bin"
 DEMO_DEADLINE = 1800
 
 
+#: Name and address range of the nation's fleet.
+FLEET, NETWORK = "itest", "10.78.0"
+
+#: What says that people log in by PAM.
+PAM = "group_vars/irods_server.yml"
+
 #: What the demo prints → where it is then. Each is a place at which a run is killed.
 KILL_POINTS = {
-    "booting 9 hosts": "while the hosts boot",
+    "booting 7 hosts": "while the hosts boot",
     "certificates : Create the authority's key": "while the certificate authority is made",
     "base : Install what every host has": "while packages are installed",
     "postgresql : Install the server": "while PostgreSQL is installed",
     "irods_server : Run setup": "while iRODS is set up",
-    "step 5 of 8": "while the facilities are brought on board",
+    "step 4 of 7": "while the facilities are brought on board",
 }
 
 
@@ -97,13 +105,30 @@ class Nation:
 
 
 def copy_inventory(folder: Path, fleet: str, network: str) -> Path:
-    """Copy the sandbox's inventory for a fleet of another name and address range (such as `10.78.0`)."""
+    """Copy the sandbox's inventory for a fleet of another name and address range (such as `10.78.0`).
+
+    It has no login server yet (`add_login` adds it), and none of the hosts that only have what all have.
+    """
     inventory = folder / "inventory"
     shutil.copytree(REPOSITORY / "inventories" / "sandbox", inventory)
     for path in inventory.rglob("*.yml"):
-        text = path.read_text().replace("10.77.0.", f"{network}.").replace("fleet: demo", f"fleet: {fleet}")
-        path.write_text(text)
+        path.write_text(_moved(path.read_text(), fleet, network))
+    platform = inventory / "platform.yml"
+    platform.write_text(without_idle_hosts(without_login(platform.read_text())))
+    (inventory / PAM).unlink()
     return inventory
+
+
+def add_login(inventory: Path, fleet: str, network: str) -> None:
+    """Write platform.yml with login server, federation proxy and portal."""
+    sandbox = REPOSITORY / "inventories" / "sandbox"
+    shutil.copy(sandbox / PAM, inventory / PAM)
+    text = (sandbox / "platform.yml").read_text()
+    (inventory / "platform.yml").write_text(without_idle_hosts(_moved(text, fleet, network)))
+
+
+def _moved(text: str, fleet: str, network: str) -> str:
+    return text.replace("10.77.0.", f"{network}.").replace("fleet: demo", f"fleet: {fleet}")
 
 
 def environment_for(inventory: Path, state: Path) -> dict[str, str]:

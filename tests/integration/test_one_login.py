@@ -13,7 +13,7 @@ import httpx
 import pytest
 from irods.exception import CollectionDoesNotExist, iRODSException
 from irods.session import iRODSSession
-from nation import Nation
+from nation import FLEET, NETWORK, Nation, add_login
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -72,6 +72,9 @@ def login(nation: Nation) -> Iterator[Login]:
         if os.environ.get("CI"):
             pytest.fail("CI must look at the pages, and there is no Chromium")
         pytest.skip("there is no Chromium on this machine")
+    add_login(nation.inventory, FLEET, NETWORK)
+    demo = nation.run("make", "demo")
+    assert demo.code == 0, demo.output[-4000:]
     platform = nation.platform
     passwords = json.loads((platform.state_dir / "federation" / "passwords.json").read_text("utf-8"))
     rules = ", ".join(f"MAP {name} {host.address}" for name, host in platform.service_names.items())

@@ -1,9 +1,9 @@
 """A small inventory that tests change, and databases of a PostgreSQL server."""
 
 import os
-import re
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +14,10 @@ from inventory_editing import Edit
 from postgresql_cluster import binaries, cluster
 from store_site import Site
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "harness"))
+
+from sandbox_inventory import without_login
+
 from controlplane.model.secrets import Secret
 
 # A busy machine makes no test fail.
@@ -21,15 +25,6 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 SANDBOX = Path(__file__).parents[3] / "inventories" / "sandbox"
-
-
-def without_login(text: str) -> str:
-    """The sandbox's platform.yml without what belongs to logging in."""
-    sections = re.split(r"(?m)^(?=# |[a-z_]+:)", text)
-    kept = [section for section in sections if not section.startswith(("identity:", "portal:"))]
-    shorter = "".join(kept).replace(", services: [authentik, federation_proxy]", "")
-    assert shorter.count("authentik") == 0, "the sandbox's platform.yml has another shape now"
-    return shorter
 
 
 @pytest.fixture
