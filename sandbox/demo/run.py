@@ -73,7 +73,7 @@ def steps(platform: Platform, say: Callable[[str], None]) -> list[Step]:
         *introduction,
         Step(f"bring {len(platform.facilities)} facilities on board", lambda: bic("apply", "--yes")),
         Step("roll out the rule bases, server by server", roll_out),
-        Step("prove that nothing is left to do (bic plan)", lambda: bic("plan")),
+        Step("prove that nothing is left to do (bic plan, bic drift)", prove),
         Step("check the health of all systems", lambda: bic("health", "--wait", "120")),
     ]
 

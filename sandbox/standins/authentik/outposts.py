@@ -1,10 +1,13 @@
 """Outposts: the account and token that each has, and what that account may do."""
 
+import hashlib
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from . import permissions
+from . import clock, permissions
 from .models.connections import LDAP, OUTPOST
 from .models.core import KEYPAIR, PROVIDER, TOKEN, USER
+from .release import VERSION
 from .store import Row, Tx
 
 DEFAULT_CONFIG: dict[str, Any] = {
@@ -33,10 +36,50 @@ DEFAULT_CONFIG: dict[str, Any] = {
 }
 _PATH = "goauthentik.io/outposts"
 
+AGENT = "goauthentik.io/outpost/"
+"""How processes of outposts call themselves in their requests, before their version."""
+
+_HEARD = timedelta(seconds=60)
+"""For how long a process counts that is not heard of any more."""
+
 
 def token_identifier(outpost: Row) -> str:
     """Return the name of an outpost's token."""
     return f"ak-outpost-{outpost['pk']}-api"
+
+
+def hear(tx: Tx, user: Row, agent: str, address: str) -> None:
+    """Keep that a process of the outpost whose account asks is there.
+
+    Upstream's processes say so over a websocket. Ours are heard when they ask for their providers.
+    """
+    version = agent.removeprefix(AGENT)
+    outpost = tx.find(OUTPOST, service_account=user["pk"])
+    if version == agent or outpost is None:
+        return
+    uid = hashlib.sha256(f"{outpost['pk']} {address}".encode()).hexdigest()[:32]
+    report = {
+        "uid": uid,
+        "last_seen": clock.now(),
+        "version": version,
+        "golang_version": "",
+        "openssl_enabled": False,
+        "openssl_version": "",
+        "fips_enabled": None,
+        "version_should": VERSION,
+        "version_outdated": version != VERSION,
+        "build_hash": "",
+        "build_hash_should": "",
+        "hostname": address,
+    }
+    others = [other for other in health(outpost) if other["uid"] != uid]
+    tx.update(OUTPOST, outpost["pk"], {"health": [*others, report]})
+
+
+def health(outpost: Row) -> list[dict[str, Any]]:
+    """Return what the processes of an outpost that were heard of lately say of themselves."""
+    since = datetime.now(UTC) - _HEARD
+    return [report for report in outpost["health"] if clock.parse(report["last_seen"]) > since]
 
 
 def settle(tx: Tx, outpost: Row) -> None:

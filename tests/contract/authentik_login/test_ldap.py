@@ -3,6 +3,7 @@
 import shutil
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sandbox.standins.authentik import keypairs, outposts, permissions
 from sandbox.standins.authentik.models.connections import LDAP
 from sandbox.standins.authentik.models.core import APPLICATION, GROUP, KEYPAIR, ROLE
 from sandbox.standins.authentik.models.flows import BINDING, target_of
+from sandbox.standins.authentik.release import VERSION
 from sandbox.standins.authentik.store import Row
 
 BASE = "dc=ldap,dc=nation,dc=example"
@@ -277,3 +279,14 @@ def test_refusals_are_counted(outpost: Outpost) -> None:
     assert (
         'authentik_outpost_ldap_requests_rejected_total{reason="invalid_credentials",type="bind"}' in metrics
     )
+
+
+def test_the_server_hears_of_an_outpost_that_runs(site: Site, outpost: Outpost) -> None:
+    deadline = time.monotonic() + 60
+    reports: list[dict[str, object]] = []
+    while not reports and time.monotonic() < deadline:
+        with site.server.store.read() as tx:
+            [found] = tx.select("authentik_outposts.outpost", name="ldap")
+            reports = outposts.health(found)
+        time.sleep(0.1)
+    assert [(report["version"], report["version_outdated"]) for report in reports] == [(VERSION, False)]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .. import cleaning, events
+from .. import cleaning, events, outposts
 from ..http import Answer, ApiError, Call, Route, denied, invalid, refuse, route
 from ..login import policies
 from ..models.connections import LDAP, MAPPING, OAUTH2, OUTPOST, SCOPE
@@ -249,6 +249,7 @@ def _part(call: Call, part: str, model: str, values: Mapping[str, Any]) -> dict[
 
 def ldap_outposts(call: Call) -> Answer:
     """Answer what an LDAP outpost needs to know of the providers that it serves."""
+    outposts.hear(call.tx, call.caller, call.headers.get("user-agent", ""), call.client_ip)
     providers = Views(model=by_name(LDAP), path="", represent=represent_outpost)
     return providers.list(call)
 

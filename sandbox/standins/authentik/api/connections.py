@@ -72,7 +72,7 @@ def default_settings(call: Call) -> Answer:
 
 def outpost_health(call: Call) -> Answer:
     """Answer what an outpost's processes last said of themselves."""
-    return Answer(OUTPOSTS.one(call)["health"])
+    return Answer(outposts.health(OUTPOSTS.one(call)))
 
 
 def represent_sources(call: Call, rows: list[Row]) -> list[dict[str, Any]]:

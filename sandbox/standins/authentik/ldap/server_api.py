@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 
+from ..outposts import AGENT
+from ..release import VERSION
 from .entries import Numbers
 from .names import Tree
 
@@ -62,7 +64,7 @@ class Server:
         self._verify = not insecure
         self._client = httpx.Client(
             base_url=f"{url}/api/v3",
-            headers={"Authorization": f"Bearer {token}"},
+            headers={"Authorization": f"Bearer {token}", "User-Agent": f"{AGENT}{VERSION}"},
             verify=self._verify,
             timeout=TIMEOUT_SECONDS,
         )
