@@ -28,9 +28,7 @@ PAM = "group_vars/irods_server.yml"
 #: What the demo prints → where it is then. Each is a place at which a run is killed.
 KILL_POINTS = {
     "booting 7 hosts": "while the hosts boot",
-    "certificates : Create the authority's key": "while the certificate authority is made",
     "base : Install what every host has": "while packages are installed",
-    "postgresql : Install the server": "while PostgreSQL is installed",
     "irods_server : Run setup": "while iRODS is set up",
     "step 4 of 7": "while the facilities are brought on board",
 }
