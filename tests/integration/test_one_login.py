@@ -73,6 +73,8 @@ def login(nation: Nation) -> Iterator[Login]:
             pytest.fail("CI must look at the pages, and there is no Chromium")
         pytest.skip("there is no Chromium on this machine")
     add_login(nation.inventory, FLEET, NETWORK)
+    facility = nation.inventory / "facilities" / "nantes.yml"
+    facility.write_text(facility.read_text("utf-8").rstrip("\n") + "\n" + TEAM, "utf-8")
     demo = nation.run("make", "demo")
     assert demo.code == 0, demo.output[-4000:]
     platform = nation.platform
@@ -144,46 +146,37 @@ def listing(nation: Nation, account: str, password: str) -> list[str]:
 
 def test_from_a_foreign_institution_into_a_team_and_out_again(login: Login) -> None:
     nation = login.nation
-    facility = nation.inventory / "facilities" / "nantes.yml"
-    before = facility.read_text("utf-8")
-    facility.write_text(before.rstrip("\n") + "\n" + TEAM, "utf-8")
-    try:
-        with visitor(login) as pi, visitor(login) as newcomer:
-            applied = nation.bic("apply", "--yes")
-            assert applied.code == 0, applied.output
-            log_in(login, pi, PI, "confluence", first_time=True)
-            linked = nation.bic("identity", "link", "cadoret", PI)
-            assert linked.code == 0, linked.output
-            synced(nation)
+    with visitor(login) as pi, visitor(login) as newcomer:
+        log_in(login, pi, PI, "confluence", first_time=True)
+        linked = nation.bic("identity", "link", "cadoret", PI)
+        assert linked.code == 0, linked.output
+        synced(nation)
 
-            log_in(login, newcomer, NEWCOMER, "beispielstadt", first_time=True)
-            expect(newcomer.locator("main")).to_contain_text("You are in no team yet")
+        log_in(login, newcomer, NEWCOMER, "beispielstadt", first_time=True)
+        expect(newcomer.locator("main")).to_contain_text("You are in no team yet")
 
-            pi.goto(f"https://portal.{login.domain}/teams/{GROUP}")
-            pi.get_by_label("Account name or e-mail address").fill(NEWCOMER)
-            pi.get_by_role("button", name="Find").click()
-            expect(pi.locator("main")).to_contain_text("Jürgen Weiß")
-            pi.get_by_role("radio", name="Collaborator").check()
-            pi.get_by_role("button", name="Add to").click()
-            expect(pi.get_by_role("status")).to_contain_text("Jürgen Weiß is a", timeout=PATIENCE)
-            synced(nation)
+        pi.goto(f"https://portal.{login.domain}/teams/{GROUP}")
+        pi.get_by_label("Account name or e-mail address").fill(NEWCOMER)
+        pi.get_by_role("button", name="Find").click()
+        expect(pi.locator("main")).to_contain_text("Jürgen Weiß")
+        pi.get_by_role("radio", name="Collaborator").check()
+        pi.get_by_role("button", name="Add to").click()
+        expect(pi.get_by_role("status")).to_contain_text("Jürgen Weiß is a", timeout=PATIENCE)
+        synced(nation)
 
-            [person] = login.api("GET", f"core/users/?email={NEWCOMER}")["results"]
-            account = str(person["username"])
-            assert account == "jweiss"
-            password = "an app password of Juergen"
-            token = {"identifier": "juergen-irods", "intent": "app_password", "user": person["pk"]}
-            login.api("POST", "core/tokens/", token)
-            login.api("POST", "core/tokens/juergen-irods/set_key/", {"key": password})
-            assert listing(nation, account, password) == []
-            with pytest.raises(iRODSException):
-                listing(nation, account, "not the password")
+        [person] = login.api("GET", f"core/users/?email={NEWCOMER}")["results"]
+        account = str(person["username"])
+        assert account == "jweiss"
+        password = "an app password of Juergen"
+        token = {"identifier": "juergen-irods", "intent": "app_password", "user": person["pk"]}
+        login.api("POST", "core/tokens/", token)
+        login.api("POST", "core/tokens/juergen-irods/set_key/", {"key": password})
+        assert listing(nation, account, password) == []
+        with pytest.raises(iRODSException):
+            listing(nation, account, "not the password")
 
-            pi.get_by_role("button", name="Remove Jürgen Weiß").click()
-            expect(pi.get_by_role("status")).to_contain_text("is not in Light sheet any more")
-            synced(nation)
-            with pytest.raises((CollectionDoesNotExist, iRODSException)):
-                listing(nation, account, password)
-    finally:
-        facility.write_text(before, "utf-8")
-        nation.bic("apply", "--yes")
+        pi.get_by_role("button", name="Remove Jürgen Weiß").click()
+        expect(pi.get_by_role("status")).to_contain_text("is not in Light sheet any more")
+        synced(nation)
+        with pytest.raises((CollectionDoesNotExist, iRODSException)):
+            listing(nation, account, password)
