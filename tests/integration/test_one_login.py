@@ -134,7 +134,6 @@ def listing(nation: Nation, account: str, password: str) -> list[str]:
         client_server_policy="CS_NEG_REQUIRE",
         ssl_verify_server="hostname",
         ssl_ca_certificate_file=str(nation.authority),
-        ssl_context=None,
         encryption_algorithm="AES-256-CBC",
         encryption_key_size=32,
         encryption_num_hash_rounds=16,
