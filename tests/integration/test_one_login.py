@@ -177,5 +177,5 @@ def test_from_a_foreign_institution_into_a_team_and_out_again(login: Login) -> N
         pi.get_by_role("button", name="Remove Jürgen Weiß").click()
         expect(pi.get_by_role("status")).to_contain_text("is not in Light sheet any more")
         synced(nation)
-        with pytest.raises((CollectionDoesNotExist, iRODSException)):
+        with pytest.raises(CollectionDoesNotExist):
             listing(nation, account, password)
