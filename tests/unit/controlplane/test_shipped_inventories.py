@@ -163,6 +163,7 @@ portal:
   host: dc1-monitor
   url: https://pages.bic.example
   client_secret: {file: "{state_dir}/secrets/portal_client_secret"}
+  token: {file: "{state_dir}/secrets/portal_token"}
 """
 
 
@@ -173,7 +174,8 @@ def test_the_login_server_knows_the_portal_as_the_platform_describes_it(tmp_path
     with (inventory / "platform.yml").open("a", encoding="utf-8") as file:
         file.write(portal)
     told = tmp_path / "applications.json"
-    asks = {"content": "{{ authentik_applications | to_json }}", "dest": str(told), "mode": "0600"}
+    both = "{{ {'applications': authentik_applications, 'token': authentik_portal_token} | to_json }}"
+    asks = {"content": both, "dest": str(told), "mode": "0600"}
     play = {
         "hosts": "dc1-idp",
         "connection": "local",
@@ -187,7 +189,8 @@ def test_the_login_server_knows_the_portal_as_the_platform_describes_it(tmp_path
     (tmp_path / "play.yml").write_text(json.dumps([play]), "utf-8")
     vault = inventory / "vault.example.yml"
     ansible("ansible-playbook", "-i", inventory / "platform.yml", "-e", f"@{vault}", tmp_path / "play.yml")
-    applications = json.loads(told.read_text("utf-8"))
+    knows = json.loads(told.read_text("utf-8"))
+    applications = knows["applications"]
     assert "grafana" in applications
     expected = {
         "title": "Portal",
@@ -196,6 +199,7 @@ def test_the_login_server_knows_the_portal_as_the_platform_describes_it(tmp_path
         "client_secret": yaml(vault)["vault_oidc_client_secrets"]["portal"],
     }
     assert applications.get("portal") == (expected if portal else None)
+    assert knows["token"] == (yaml(vault)["vault_portal_token"] if portal else "")
 
 
 @pytest.mark.parametrize("name", NATIONS)
