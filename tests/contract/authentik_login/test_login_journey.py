@@ -38,6 +38,7 @@ portal:
   host: one
   url: "https://portal.test.example"
   client_secret: {{env: PORTAL_SECRET}}
+  token: {{env: PORTAL_TOKEN}}
   synthetic_person: {{username: bic-journey, password: {{env: JOURNEY_PASSWORD}}}}
 data_centres:
   dc1: {{title: One, city: Nantes}}
@@ -95,6 +96,7 @@ def platform(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         provider = tx.find(OAUTH2, client_id="portal")
     assert provider is not None
     monkeypatch.setenv("PORTAL_SECRET", provider["client_secret"])
+    monkeypatch.setenv("PORTAL_TOKEN", "of an account that these tests do not use")
     where = files.certificate_chain_file, files.certificate_key_file
     with served(lambda port: proxy(site.url, port), *where) as login:
         root = tmp_path / "inventory"
@@ -116,7 +118,8 @@ def platform(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
                     "redirect_uri_type": "authorization",
                 }
                 tx.update(OAUTH2, provider["pk"], {"redirect_uris": [address]})
-            return application(loaded, portal)
+            assert loaded.identity is not None
+            return application(loaded, loaded.identity, portal)
 
         with served(make, *where):
             yield replace(loaded, portal=portal)
