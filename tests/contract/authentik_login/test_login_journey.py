@@ -43,7 +43,7 @@ portal:
 data_centres:
   dc1: {{title: One, city: Nantes}}
 hosts:
-  one: {{data_centre: dc1, address: 127.0.0.9, services: [irods_catalog_provider, controlplane]}}
+  one: {{data_centre: dc1, address: 127.0.0.1, services: [irods_catalog_provider, controlplane]}}
 zones:
   testZone:
     catalog_provider: one
