@@ -48,13 +48,14 @@ def token_identifier(outpost: Row) -> str:
     return f"ak-outpost-{outpost['pk']}-api"
 
 
-def hear(tx: Tx, user: Row, agent: str, address: str) -> None:
-    """Keep that a process of the outpost whose account asks is there.
+def hear(tx: Tx, rights: permissions.Rights, agent: str, address: str) -> None:
+    """Keep that a process of an outpost is there: of the first that its token lets it see, as upstream's do.
 
     Upstream's processes say so over a websocket. Ours are heard when they ask for their providers.
     """
     version = agent.removeprefix(AGENT)
-    outpost = tx.find(OUTPOST, service_account=user["pk"])
+    seen = (row for row in tx.select(OUTPOST) if rights.has_on("authentik_outposts.view_outpost", row["pk"]))
+    outpost = next(seen, None)
     if version == agent or outpost is None:
         return
     uid = hashlib.sha256(f"{outpost['pk']} {address}".encode()).hexdigest()[:32]

@@ -249,7 +249,7 @@ def _part(call: Call, part: str, model: str, values: Mapping[str, Any]) -> dict[
 
 def ldap_outposts(call: Call) -> Answer:
     """Answer what an LDAP outpost needs to know of the providers that it serves."""
-    outposts.hear(call.tx, call.caller, call.headers.get("user-agent", ""), call.client_ip)
+    outposts.hear(call.tx, call.rights, call.headers.get("user-agent", ""), call.client_ip)
     providers = Views(model=by_name(LDAP), path="", represent=represent_outpost)
     return providers.list(call)
 
