@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from role_modules import load
 
@@ -43,6 +44,18 @@ def judged(api: Any, rendered: Path) -> Any:
 def test_all_objects_are_there_as_the_blueprints_describe_them(api: Any, rendered: Path) -> None:
     judge = judged(api, rendered)
     assert (judge.missing, judge.different) == ([], [])
+
+
+def test_the_outposts_token_tells_the_server_of_its_outpost(api: Any, server: launcher.Running) -> None:
+    (user,) = api.all("core/users/", username="bic-ldap-outpost")
+    token = {"identifier": "an-outpost", "intent": "api", "user": user["pk"], "expiring": False}
+    api.call("POST", "core/tokens/", token)
+    key = api.call("GET", "core/tokens/an-outpost/view_key/")["key"]
+    headers = {"Authorization": f"Bearer {key}", "User-Agent": "goauthentik.io/outpost/2026.8.5"}
+    assert httpx.get(f"{server.url}/api/v3/outposts/ldap/", headers=headers).status_code == 200
+    (outpost,) = api.all("outposts/instances/", name__iexact="bic-ldap")
+    (report,) = api.call("GET", f"outposts/instances/{outpost['pk']}/health/")
+    assert (report["version"], report["version_outdated"]) == ("2026.8.5", False)
 
 
 def test_an_application_without_redirect_uris_is_not_made(api: Any) -> None:
