@@ -1,6 +1,6 @@
 # What a contributor does here. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv host-packages demo demo-down test check lint unit contract resilience bench integration molecule \
+.PHONY: help venv host-packages demo demo-down test check lint unit contract resilience bench integration one-login molecule \
   lock clean rule-checkers
 
 VENV := .venv
@@ -49,7 +49,10 @@ molecule: venv ## Each role by itself on hosts of its own (root)
 	@molecule/run $(SCENARIOS)
 
 integration: venv ## The whole nation on a fleet of its own (root)
-	$(BIN)/pytest tests/integration
+	$(BIN)/pytest tests/integration --ignore=tests/integration/test_one_login.py
+
+one-login: venv ## That nation with a login server, and a browser that goes through it (root)
+	$(BIN)/pytest tests/integration/test_one_login.py
 
 venv: $(VENV)/.locked ## Make or update the virtual environment from the lock files
 
