@@ -70,8 +70,8 @@ class Login:
 def login(nation: Nation) -> Iterator[Login]:
     if not CHROMIUM.exists():
         if os.environ.get("CI"):
-            pytest.fail("CI must look at the pages, and there is no Chromium")
-        pytest.skip("there is no Chromium on this machine")
+            pytest.fail("CI must look at the pages, and there is no Chromium (Debian package chromium)")
+        pytest.skip("there is no Chromium on this machine (Debian package chromium)")
     add_login(nation.inventory, FLEET, NETWORK)
     facility = nation.inventory / "facilities" / "nantes.yml"
     facility.write_text(facility.read_text("utf-8").rstrip("\n") + "\n" + TEAM, "utf-8")
