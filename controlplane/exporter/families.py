@@ -28,7 +28,7 @@ LABELS: Mapping[str, str] = MappingProxyType(
         "system": "a system that is planned and applied",
         "type": "a type that the system itself names",
         "version": "a version",
-        "zone": "an iRODS zone of the inventory",
+        "zone": "a zone of the inventory",
     }
 )
 """All labels there may be, with what their values are: things that the inventory or the code enumerates.
