@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from irods.session import iRODSSession
 from sandbox_inventory import without_idle_hosts, without_login
 
 from controlplane.model import Platform, load_platform
@@ -97,6 +98,26 @@ class Nation:
 
     def bic(self, *words: str, deadline: float = 300) -> Run:
         return self.run(BIN / "bic", *words, deadline=deadline)
+
+    def irods(self, user: str, password: str, **options: str) -> iRODSSession:
+        """A client of the zone's provider, over verified TLS."""
+        zone = self.platform.zones["bicZone"]
+        return iRODSSession(
+            host=self.address(zone.catalog_provider),
+            port=zone.port,
+            user=user,
+            zone=zone.name,
+            password=password,
+            client_server_negotiation="request_server_negotiation",
+            client_server_policy="CS_NEG_REQUIRE",
+            ssl_verify_server="hostname",
+            ssl_ca_certificate_file=str(self.authority),
+            encryption_algorithm="AES-256-CBC",
+            encryption_key_size=32,
+            encryption_num_hash_rounds=16,
+            encryption_salt_size=8,
+            **options,
+        )
 
     def ansible(self, *words: str) -> Run:
         return self.run(BIN / "ansible-playbook", "-i", self.inventory / "platform.yml", "site.yml", *words)

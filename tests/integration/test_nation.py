@@ -155,21 +155,7 @@ def test_plan_is_empty_after_apply(nation: Nation) -> None:
 
 def test_a_group_deleted_by_hand_is_the_plans_one_creation(nation: Nation) -> None:
     password = (nation.platform.state_dir / "secrets" / "irods_admin_password").read_text().strip()
-    with iRODSSession(
-        host=nation.address("dc1-icat"),
-        port=1247,
-        user="rods",
-        password=password,
-        zone="bicZone",
-        client_server_policy="CS_NEG_REQUIRE",
-        client_server_negotiation="request_server_negotiation",
-        ssl_verify_server="hostname",
-        ssl_ca_certificate_file=str(nation.authority),
-        encryption_algorithm="AES-256-CBC",
-        encryption_key_size=32,
-        encryption_num_hash_rounds=16,
-        encryption_salt_size=8,
-    ) as session:
+    with nation.irods("rods", password) as session:
         session.groups.remove("nantes-cell-dynamics")
     plan = nation.bic("plan", "--json")
     assert plan.code == 2, plan.output

@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 from irods.exception import CollectionDoesNotExist, iRODSException
-from irods.session import iRODSSession
 from nation import FLEET, NETWORK, Nation, add_login
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
@@ -99,8 +98,8 @@ def visitor(login: Login) -> Iterator[Page]:
         context.close()
 
 
-def log_in(login: Login, page: Page, who: str, institution: str, *, first_time: bool) -> None:
-    """From the portal by the federation to an institution and back."""
+def log_in(login: Login, page: Page, who: str, institution: str) -> None:
+    """From the portal by the federation to an institution and back, for the first time."""
     page.goto(f"https://portal.{login.domain}/")
     page.get_by_role("link", name="Log in").click()
     page.get_by_role("link", name="My institution").click()
@@ -109,9 +108,8 @@ def log_in(login: Login, page: Page, who: str, institution: str, *, first_time: 
     page.get_by_label("Account").fill(who.partition("@")[0])
     page.get_by_label("Password").fill(login.passwords[who])
     page.get_by_role("button", name="Log in").click()
-    if first_time:
-        page.get_by_role("checkbox").check()
-        page.get_by_role("button", name="Continue").click()
+    page.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Hello", timeout=PATIENCE)
 
 
@@ -122,36 +120,20 @@ def synced(nation: Nation) -> None:
 
 def listing(nation: Nation, account: str, password: str) -> list[str]:
     """What somebody sees in the team's collection who logs in by PAM."""
-    zone = nation.platform.zones["bicZone"]
-    with iRODSSession(
-        host=nation.address(zone.catalog_provider),
-        port=zone.port,
-        user=account,
-        zone=zone.name,
-        password=password,
-        authentication_scheme="pam_password",
-        client_server_negotiation="request_server_negotiation",
-        client_server_policy="CS_NEG_REQUIRE",
-        ssl_verify_server="hostname",
-        ssl_ca_certificate_file=str(nation.authority),
-        encryption_algorithm="AES-256-CBC",
-        encryption_key_size=32,
-        encryption_num_hash_rounds=16,
-        encryption_salt_size=8,
-    ) as session:
-        collection = session.collections.get(f"/{zone.name}/home/{GROUP}")
+    with nation.irods(account, password, authentication_scheme="pam_password") as session:
+        collection = session.collections.get(f"/{session.zone}/home/{GROUP}")
         return [found.name for found in collection.subcollections]
 
 
 def test_from_a_foreign_institution_into_a_team_and_out_again(login: Login) -> None:
     nation = login.nation
     with visitor(login) as pi, visitor(login) as newcomer:
-        log_in(login, pi, PI, "confluence", first_time=True)
+        log_in(login, pi, PI, "confluence")
         linked = nation.bic("identity", "link", "cadoret", PI)
         assert linked.code == 0, linked.output
         synced(nation)
 
-        log_in(login, newcomer, NEWCOMER, "beispielstadt", first_time=True)
+        log_in(login, newcomer, NEWCOMER, "beispielstadt")
         expect(newcomer.locator("main")).to_contain_text("You are in no team yet")
 
         pi.goto(f"https://portal.{login.domain}/teams/{GROUP}")

@@ -3,7 +3,7 @@
 import ssl
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,13 +14,17 @@ from throwaway_pki import create_authority, issue
 
 
 @contextmanager
-def answering(folder: Path, pages: dict[str, str]) -> Iterator[tuple[str, Path]]:
-    """An HTTPS server that answers each path with a text, and all others with 404."""
+def answering(folder: Path, pages: Mapping[str, str | int]) -> Iterator[tuple[str, Path]]:
+    """An HTTPS server that answers each path with a text or a bare status, and all others with 404.
+
+    Gives its address and authority.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = pages.get(self.path.partition("?")[0], "").encode()
-            self.send_response(200 if self.path.partition("?")[0] in pages else 404)
+            found = pages.get(self.path.partition("?")[0], 404)
+            body = found.encode() if isinstance(found, str) else b""
+            self.send_response(200 if isinstance(found, str) else found)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
