@@ -1,6 +1,6 @@
 # What a contributor does here. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv host-packages demo demo-down test check lint unit contract resilience bench integration one-login molecule \
+.PHONY: help venv host-packages demo demo-down test check lint unit contract resilience bench integration molecule \
   lock clean rule-checkers
 
 VENV := .venv
@@ -8,9 +8,7 @@ BIN := $(VENV)/bin
 LOCKS := requirements/bootstrap.lock requirements/dev.lock
 # Tools find each other's programs, and the tests find the rule checkers.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# Two have not passed from first to last yet, and are run by name: make molecule SCENARIOS=authentik
-UNPROVEN := authentik federation_proxy
-SCENARIOS := $(filter-out $(UNPROVEN),$(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml))))
+SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | \
@@ -49,10 +47,7 @@ molecule: venv ## Each role by itself on hosts of its own (root)
 	@molecule/run $(SCENARIOS)
 
 integration: venv ## The whole nation on a fleet of its own (root)
-	$(BIN)/pytest tests/integration --ignore=tests/integration/test_one_login.py
-
-one-login: venv ## That nation with a login server, and a browser that goes through it (root)
-	$(BIN)/pytest tests/integration/test_one_login.py
+	$(BIN)/pytest tests/integration
 
 venv: $(VENV)/.locked ## Make or update the virtual environment from the lock files
 

@@ -14,6 +14,7 @@ from controlplane.health.net import fetch
 from controlplane.health.port import CheckFailedError
 from controlplane.model import Platform
 from controlplane.model.platform import service_name
+from sandbox.demo import ansible
 from sandbox.demo.summary import summary
 from sandbox.federation import control as outside
 from sandbox.fleet import fleet as fleets
@@ -43,7 +44,7 @@ def steps(platform: Platform, say: Callable[[str], None]) -> list[Step]:
 
     def deploy() -> None:
         environment = {
-            "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+            **ansible.environment(),
             "ANSIBLE_STDOUT_CALLBACK": "bic_progress",
             "BIC_PROGRESS_RECORD": str(platform.state_dir / "task_seconds.json"),
             "BIC_PROGRESS_FIRST_RECORD": str(FIRST_RECORD),

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from irods.session import iRODSSession
-from sandbox_inventory import without_idle_hosts, without_login
+from sandbox_inventory import without_idle_hosts
 
 from controlplane.model import Platform, load_platform
+from sandbox.demo import ansible
 from sandbox.fleet.spec import FleetSpec, fleet_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -23,15 +24,18 @@ DEMO_DEADLINE = 1800
 #: Name and address range of the nation's fleet.
 FLEET, NETWORK = "itest", "10.78.0"
 
-#: What says that people log in by PAM.
-PAM = "group_vars/irods_server.yml"
+#: A team whose PI comes from another institution: people meet it by logging in.
+FOREIGN_TEAM = """\
+  - id: light-sheet
+    title: Light sheet
+    pi: {user: cadoret, name: Claire Cadoret, email: cadoret@confluent.example}
+"""
 
 #: What the demo prints → where it is then. Each is a place at which a run is killed.
 KILL_POINTS = {
     "booting 7 hosts": "while the hosts boot",
     "base : Install what every host has": "while packages are installed",
     "irods_server : Run setup": "while iRODS is set up",
-    "step 4 of 7": "while the facilities are brought on board",
 }
 
 
@@ -126,28 +130,18 @@ class Nation:
 def copy_inventory(folder: Path, fleet: str, network: str) -> Path:
     """Copy the sandbox's inventory for a fleet of another name and address range (such as `10.78.0`).
 
-    It has no login server yet (`add_login` adds it), and none of the hosts that only have what all have.
+    It has none of the hosts that only have what all have, and one team more.
     """
     inventory = folder / "inventory"
     shutil.copytree(REPOSITORY / "inventories" / "sandbox", inventory)
     for path in inventory.rglob("*.yml"):
-        path.write_text(_moved(path.read_text(), fleet, network))
+        text = path.read_text().replace("10.77.0.", f"{network}.")
+        path.write_text(text.replace("fleet: demo", f"fleet: {fleet}"))
     platform = inventory / "platform.yml"
-    platform.write_text(without_idle_hosts(without_login(platform.read_text())))
-    (inventory / PAM).unlink()
+    platform.write_text(without_idle_hosts(platform.read_text()))
+    with (inventory / "facilities" / "nantes.yml").open("a") as facility:
+        facility.write(FOREIGN_TEAM)
     return inventory
-
-
-def add_login(inventory: Path, fleet: str, network: str) -> None:
-    """Write platform.yml with login server, federation proxy and portal."""
-    sandbox = REPOSITORY / "inventories" / "sandbox"
-    shutil.copy(sandbox / PAM, inventory / PAM)
-    text = (sandbox / "platform.yml").read_text()
-    (inventory / "platform.yml").write_text(without_idle_hosts(_moved(text, fleet, network)))
-
-
-def _moved(text: str, fleet: str, network: str) -> str:
-    return text.replace("10.77.0.", f"{network}.").replace("fleet: demo", f"fleet: {fleet}")
 
 
 def environment_for(inventory: Path, state: Path) -> dict[str, str]:
@@ -156,7 +150,7 @@ def environment_for(inventory: Path, state: Path) -> dict[str, str]:
         **os.environ,
         "BIC_INVENTORY": str(inventory),
         "BIC_STATE_DIR": str(state),
-        "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+        **ansible.environment(),
         "ANSIBLE_FORCE_COLOR": "0",
         "COLUMNS": "160",
     }

@@ -74,6 +74,8 @@ def test_prometheus_says_that_every_target_is_up(nation: Nation) -> None:
     expected = {f"https://{host.address}:9100/metrics" for host in nation.platform.hosts.values()}
     expected |= {f"https://{nation.address('dc1-icat')}:9187/metrics"}
     expected |= {f"https://{nation.address('dc1-monitor')}:{port}/metrics" for port in (9090, 9093, 9887)}
+    # Authentik's server and its LDAP outpost.
+    expected |= {f"http://{nation.address('dc1-idp')}:{port}/metrics" for port in (9300, 9302)}
     assert targets == dict.fromkeys(expected, "up")
 
 
@@ -214,7 +216,7 @@ NEW_FACILITY = (
     "--city=Lyon",
     "--data-centre=dc1",
     "--storage-resource=lyon-raw",
-    "--referent=cadoret,Claire Cadoret,claire.cadoret@lyon.example",
+    "--referent=mleroy,Manon Leroy,manon.leroy@lyon.example",
     "--team=organoids,Organoids,pgarrigou,Perrine Garrigou,perrine.garrigou@lyon.example",
 )
 
@@ -226,7 +228,11 @@ def test_a_facility_from_its_file_to_an_empty_second_plan_and_away_again(nation:
     saved = nation.inventory / "lyon.plan"
     plan = nation.bic("plan", "-o", str(saved))
     assert plan.code == 2, plan.output
-    assert "5 to create" in plan.output
+    changes = json.loads(nation.bic("plan", "--json").output)["changes"]
+    assert {change["action"] for change in changes} == {"create"}, changes
+    assert {"irods/bicZone/group/lyon-organoids", "irods/bicZone/user/pgarrigou"} <= {
+        change["key"] for change in changes
+    }
     applied = nation.bic("apply", str(saved), "--yes")
     assert applied.code == 0, applied.output
     assert nation.bic("plan").code == 0
@@ -237,7 +243,7 @@ def test_a_facility_from_its_file_to_an_empty_second_plan_and_away_again(nation:
     assert plan.code == 0, plan.output
     kept = {note["key"] for note in json.loads(plan.output)["kept"]}
     # The storage resource held nothing: it is gone.
-    assert kept == {"irods/bicZone/user/cadoret", "irods/bicZone/user/pgarrigou"}
+    assert kept == {"irods/bicZone/user/mleroy", "irods/bicZone/user/pgarrigou"}
     history = nation.bic("history")
     assert history.code == 0
     assert f"bic apply {saved}" in history.output

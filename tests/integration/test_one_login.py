@@ -12,18 +12,15 @@ from typing import Any
 import httpx
 import pytest
 from irods.exception import CollectionDoesNotExist, iRODSException
-from nation import FLEET, NETWORK, Nation, add_login
+from nation import Nation
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from controlplane.at_address import AtAddress
 
 CHROMIUM = Path("/usr/bin/chromium")
 PATIENCE = 60_000
 """Milliseconds that a page may take on a busy machine."""
 
-TEAM = """\
-  - id: light-sheet
-    title: Light sheet
-    pi: {user: cadoret, name: Claire Cadoret, email: cadoret@confluent.example}
-"""
 GROUP = "nantes-light-sheet"
 PI = "cadoret@confluent.example"
 NEWCOMER = "jweiss@beispielstadt.example"
@@ -47,19 +44,14 @@ class Login:
 
     def api(self, method: str, path: str, body: dict[str, object] | None = None) -> dict[str, Any]:
         """Ask the login server as its first administrator."""
-        address = self.nation.address("dc1-idp")
-        with httpx.Client(
-            verify=ssl.create_default_context(cafile=str(self.nation.authority)), trust_env=False, timeout=60
-        ) as client:
+        trust = ssl.create_default_context(cafile=str(self.nation.authority))
+        transport = AtAddress(self.nation.platform.service_addresses, trust)
+        with httpx.Client(transport=transport, timeout=60) as client:
             answer = client.request(
                 method,
-                f"https://{address}/api/v3/{path}",
+                f"https://login.{self.domain}/api/v3/{path}",
                 json=body,
-                headers={
-                    "Authorization": f"Bearer {self.secret('authentik_bootstrap_token')}",
-                    "Host": f"login.{self.domain}",
-                },
-                extensions={"sni_hostname": f"login.{self.domain}"},
+                headers={"Authorization": f"Bearer {self.secret('authentik_bootstrap_token')}"},
             )
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return dict(answer.json()) if answer.content else {}
@@ -71,11 +63,6 @@ def login(nation: Nation) -> Iterator[Login]:
         if os.environ.get("CI"):
             pytest.fail("CI must look at the pages, and there is no Chromium (Debian package chromium)")
         pytest.skip("there is no Chromium on this machine (Debian package chromium)")
-    add_login(nation.inventory, FLEET, NETWORK)
-    facility = nation.inventory / "facilities" / "nantes.yml"
-    facility.write_text(facility.read_text("utf-8").rstrip("\n") + "\n" + TEAM, "utf-8")
-    demo = nation.run("make", "demo")
-    assert demo.code == 0, demo.output[-4000:]
     platform = nation.platform
     passwords = json.loads((platform.state_dir / "federation" / "passwords.json").read_text("utf-8"))
     rules = ", ".join(f"MAP {name} {host.address}" for name, host in platform.service_names.items())

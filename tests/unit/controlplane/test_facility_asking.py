@@ -47,7 +47,7 @@ class Terminal:
         os.write(self.master, f"{text}\n".encode())
 
     def press(self, key: bytes) -> None:
-        """Press a key once the process waits for one: Python forgets a Ctrl-C that comes just before it reads."""
+        """Press a key once the process waits for one: a Ctrl-C just before it reads is forgotten."""
         end = time.monotonic() + PATIENCE
         status = Path(f"/proc/{self.process.pid}/status")
         while "State:\tS" not in status.read_text("utf-8"):
