@@ -7,7 +7,6 @@ import hashlib
 import html
 import re
 import secrets
-import ssl
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,26 +18,6 @@ NAME = "federation.mol.example"
 REDIRECT_URI = "https://login.mol.example/source/oauth/callback/federation/"
 CLIENT_ID = "authentik"
 SCOPES = "openid email profile federation"
-
-
-class ByAddress(httpx.HTTPTransport):
-    """Reaches the proxy at its address under its public name, which this machine need not resolve."""
-
-    def __init__(self, address: str, tls: ssl.SSLContext) -> None:
-        super().__init__(verify=tls)
-        self._address = address
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        if request.url.host == NAME:
-            # A copy: the browser's cookies belong to the name.
-            request = httpx.Request(
-                request.method,
-                request.url.copy_with(host=self._address),
-                headers=request.headers,
-                stream=request.stream,
-                extensions={**request.extensions, "sni_hostname": NAME},
-            )
-        return super().handle_request(request)
 
 
 @dataclass

@@ -17,9 +17,10 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import httpx
 import pytest
 from conftest import reachable
-from journey import NAME, REDIRECT_URI, ByAddress, Journey, returned
+from journey import NAME, REDIRECT_URI, Journey, returned
 from testinfra.host import Host
 
+from controlplane.at_address import AtAddress
 from controlplane.model import load_platform
 from sandbox.federation import control
 from sandbox.federation.idp import IdentityProvider, LoginRequest
@@ -59,13 +60,13 @@ def secret(state_dir: Path) -> str:
 
 @pytest.fixture
 def journey(address: str, tls: ssl.SSLContext) -> Iterator[Journey]:
-    with httpx.Client(transport=ByAddress(address, tls), timeout=120) as browser:
+    with httpx.Client(transport=AtAddress({NAME: address}, tls), timeout=120) as browser:
         yield Journey(browser)
 
 
 @pytest.fixture
 def second(address: str, tls: ssl.SSLContext) -> Iterator[Journey]:
-    with httpx.Client(transport=ByAddress(address, tls), timeout=120) as browser:
+    with httpx.Client(transport=AtAddress({NAME: address}, tls), timeout=120) as browser:
         yield Journey(browser)
 
 
