@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 import re
@@ -35,14 +34,11 @@ Metrics = Callable[[], str]
 
 
 @pytest.fixture
-def metrics(address: str, tls: ssl.SSLContext, state_dir: Path) -> Metrics:
+def metrics(address: str, prometheus: urllib.request.OpenerDirector) -> Metrics:
     """Scrapes the exporter as Prometheus does."""
-    login = f"prometheus:{(state_dir / 'secrets/scrape_password').read_text().strip()}"
-    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=tls))
-    opener.addheaders = [("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")]
 
     def scrape() -> str:
-        with opener.open(f"https://{address}:{PORT}/metrics", timeout=10) as answer:
+        with prometheus.open(f"https://{address}:{PORT}/metrics", timeout=10) as answer:
             return str(answer.read(), "utf-8")
 
     return scrape
