@@ -39,6 +39,7 @@ from zone_bench import LOGIN
 
 from controlplane.generate.nation import Nation
 from controlplane.model import load_platform
+from controlplane.systems.irods.client import IrodsError
 from controlplane.systems.irods.metrics import Usage
 
 SCRAPE_VARIABLE = "BIC_BENCH_SCRAPE_PASSWORD"
@@ -230,12 +231,19 @@ class ExporterBench:
             held = size
             calls.new()
             begun, cpu = time.perf_counter(), time.process_time()
-            counted = [
-                sample.value
-                for metric in collector.collect()
-                if metric.name == "bic_irods_facility_replicas"
-                for sample in metric.samples
-            ]
+            try:
+                counted = [
+                    sample.value
+                    for metric in collector.collect()
+                    if metric.name == "bic_irods_facility_replicas"
+                    for sample in metric.samples
+                ]
+            except IrodsError as error:
+                waited = time.perf_counter() - begun
+                self.results.failures.append(
+                    f"a collection of {size:,} data objects ended after {waited:.0f} s: {error}"
+                )
+                break
             seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
             if sum(counted) != size:
                 raise RuntimeError(f"{sum(counted):,.0f} of {size:,} data objects were counted")
@@ -246,7 +254,8 @@ class ExporterBench:
             row = Row(facilities, people, work, arm, len(asked), logins, seconds, cpu)
             self.results.rows.append(row)
             print(f"{row.arm}: {row.requests} requests, {seconds:.2f} s", file=sys.stderr, flush=True)
-        self._growth(sorted(sizes), collector.budget)
+        if self.results.rows:
+            self._growth(sorted(sizes)[: len(self.results.rows)], collector.budget)
 
     def _growth(self, sizes: Sequence[int], budget: float) -> None:
         rows = self.results.rows[-len(sizes) :]
