@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import ssl
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,15 @@ def authority(state_dir: Path) -> Path:
 def tls(authority: Path) -> ssl.SSLContext:
     """A client's TLS settings that trust this authority and no other, and check the server's name."""
     return ssl.create_default_context(cafile=str(authority))
+
+
+@pytest.fixture
+def prometheus(state_dir: Path, tls: ssl.SSLContext) -> urllib.request.OpenerDirector:
+    """Opens pages as Prometheus scrapes them, with the scenario's password."""
+    login = f"prometheus:{(state_dir / 'secrets/scrape_password').read_text().strip()}"
+    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=tls))
+    opener.addheaders = [("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")]
+    return opener
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ if _ROOT not in sys.path:
 
 from controlplane.model import Host, InventoryError, Platform, Portal, Zone, load_platform  # noqa: E402
 from controlplane.model.platform import service_name  # noqa: E402
+from controlplane.model.secrets import Secret  # noqa: E402
 from controlplane.model.types import Service  # noqa: E402
 
 DOCUMENTATION = r"""
@@ -139,6 +140,8 @@ def platform_variables(platform: Platform) -> dict[str, Any]:
         "bic_login": _public_service(platform, "authentik"),
         "bic_federation": _public_service(platform, "federation_proxy"),
         "bic_login_database_host": (platform.identity and platform.identity.database_host) or "",
+        # Whether exporters ask for a password; where the control plane's hosts read it, if from a file.
+        "bic_scrape": {"password_file": _secret_file(platform.scrape.password)} if platform.scrape else {},
         "bic_portal": _portal(platform.portal) if platform.portal else {},
         "bic_zones": {name: _zone(zone) for name, zone in platform.zones.items()},
     }
@@ -207,6 +210,11 @@ def _portal(portal: Portal) -> dict[str, Any]:
     }
 
 
+def _secret_file(secret: Secret) -> str:
+    """The name of the file that a secret is in, or empty."""
+    return Path(secret.where).name if secret.kind == "file" else ""
+
+
 def _zone(zone: Zone) -> dict[str, Any]:
     return {
         "name": zone.name,
@@ -215,7 +223,7 @@ def _zone(zone: Zone) -> dict[str, Any]:
         "port": zone.port,
         "administrator": zone.administrator,
         # Where the control plane's hosts read the administrator's password, if from a file.
-        "password_file": Path(zone.password.where).name if zone.password.kind == "file" else "",
+        "password_file": _secret_file(zone.password),
         # As server_config.json describes them, but for the keys, which are no matter of the inventory.
         "federation": [
             {

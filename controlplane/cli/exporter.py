@@ -30,19 +30,23 @@ def exporter(
 ) -> None:
     """Offer metrics to Prometheus, until stopped.
 
-    Readings run in the background; a scrape of /metrics never waits for one.
+    Readings run in the background; a scrape of /metrics never waits for one. Where platform.yml has
+    'scrape', only those who give its password are answered.
     """
     import logging
 
+    from controlplane.exporter.gate import Gate
     from controlplane.exporter.serve import serve
     from controlplane.systems import contributions
 
     address, port = parse_listen(listen)
     cli: Context = context.obj
     platform = cli.load()
+    scrape = platform.scrape
+    gate = Gate.of(scrape.user, scrape.password.reveal()) if scrape else None
     # To the journal, which adds the time itself.
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    serve(contributions(platform, "metrics", "collectors"), address, port, tls_cert, tls_key)
+    serve(contributions(platform, "metrics", "collectors"), address, port, tls_cert, tls_key, gate=gate)
 
 
 def parse_listen(text: str) -> tuple[str, int]:

@@ -10,6 +10,7 @@ from typing import Any
 import uvicorn
 
 from controlplane.errors import BadInputError
+from controlplane.exporter.gate import CHALLENGE, Gate
 from controlplane.exporter.page import CONTENT_TYPES, wanted
 from controlplane.exporter.port import Collector
 from controlplane.exporter.run import Background
@@ -25,9 +26,17 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 def serve(
-    collectors: Iterable[Collector], address: str, port: int, certificate: Path | None, key: Path | None
+    collectors: Iterable[Collector],
+    address: str,
+    port: int,
+    certificate: Path | None,
+    key: Path | None,
+    *,
+    gate: Gate | None = None,
 ) -> None:
     """Answer on `address`:`port` until SIGTERM or SIGINT; over TLS when a certificate and key are given.
+
+    With a `gate`, only to those whom it admits.
 
     Raises BadInputError when the address cannot be used or the certificate and key do not fit.
     """
@@ -35,7 +44,7 @@ def serve(
     if (certificate is None) != (key is None):
         raise BadInputError("a TLS certificate and its key must be given together")
     settings = uvicorn.Config(
-        application(background),
+        application(background, gate),
         ssl_certfile=certificate,
         ssl_keyfile=key,
         lifespan="off",
@@ -66,23 +75,32 @@ def serve(
     background.stop(STOP_TIMEOUT)
 
 
-def application(background: Background) -> Callable[..., Awaitable[None]]:
-    """What answers requests (ASGI): the metrics in the format that is asked for, and nothing else."""
+def application(background: Background, gate: Gate | None = None) -> Callable[..., Awaitable[None]]:
+    """What answers requests (ASGI): the metrics in the format that is asked for, and nothing else.
+
+    With a `gate`, whoever it does not admit learns nothing at all.
+    """
 
     async def app(scope: Mapping[str, Any], _receive: object, send: Send) -> None:
-        if scope["path"] != PATH:
+        headers = dict(scope["headers"])
+        if gate is not None and not gate.admits(headers):
+            refusal = b"metrics are for those who give the user name and password of scrapes\n"
+            await _answer(send, 401, "text/plain", refusal, (b"www-authenticate", CHALLENGE))
+        elif scope["path"] != PATH:
             await _answer(send, 404, "text/plain", f"metrics are at {PATH}\n".encode())
         elif scope["method"] not in ("GET", "HEAD"):
             await _answer(send, 405, "text/plain", b"")
         else:
-            headers = dict(scope["headers"])
             format = wanted(headers.get(b"accept", b"").decode("latin-1"))
             await _answer(send, 200, CONTENT_TYPES[format], background.page(format))
 
     return app
 
 
-async def _answer(send: Send, status: int, content_type: str, body: bytes) -> None:
-    headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+async def _answer(
+    send: Send, status: int, content_type: str, body: bytes, *further: tuple[bytes, bytes]
+) -> None:
+    length = str(len(body)).encode()
+    headers = [(b"content-type", content_type.encode()), (b"content-length", length), *further]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

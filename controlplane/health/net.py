@@ -13,6 +13,7 @@ import httpx
 
 from controlplane.at_address import AtAddress
 from controlplane.health.port import CheckFailedError, FindingError
+from controlplane.model.platform import Scrape
 
 TIMEOUT = 5.0
 """Seconds for one connection or page."""
@@ -84,15 +85,19 @@ def time_left(certificate: Mapping[str, Any]) -> str:
     return f"certificate good for {left.days} days"
 
 
-def ask(url: str, ca_file: Path | None, addresses: Mapping[str, str] = NOWHERE) -> httpx.Response:
+def ask(
+    url: str, ca_file: Path | None, addresses: Mapping[str, str] = NOWHERE, scrape: Scrape | None = None
+) -> httpx.Response:
     """What is answered over TLS, verified with the authority in `ca_file`, be it a success or not.
 
-    `addresses` says where names lead that need not be in a DNS. Raises CheckFailedError.
+    `addresses` says where names lead that need not be in a DNS, `scrape` as whom an exporter is asked. Raises
+    CheckFailedError and SecretError.
     """
+    login = httpx.BasicAuth(scrape.user, scrape.password.reveal()) if scrape else None
     try:
         # Internal addresses: a proxy from the environment could not reach them.
         with httpx.Client(
-            transport=AtAddress(addresses, tls_context(ca_file)), timeout=TIMEOUT, trust_env=False
+            transport=AtAddress(addresses, tls_context(ca_file)), timeout=TIMEOUT, trust_env=False, auth=login
         ) as client:
             return client.get(url)
     except httpx.HTTPError as error:
@@ -100,9 +105,11 @@ def ask(url: str, ca_file: Path | None, addresses: Mapping[str, str] = NOWHERE) 
         raise CheckFailedError(f"{url}: {reason}") from error
 
 
-def fetch(url: str, ca_file: Path | None, addresses: Mapping[str, str] = NOWHERE) -> httpx.Response:
+def fetch(
+    url: str, ca_file: Path | None, addresses: Mapping[str, str] = NOWHERE, scrape: Scrape | None = None
+) -> httpx.Response:
     """As `ask`, for an answer that must be a success."""
-    response = ask(url, ca_file, addresses)
+    response = ask(url, ca_file, addresses, scrape)
     if not response.is_success:
         raise CheckFailedError(f"{url} answers {response.status_code}")
     return response

@@ -33,6 +33,7 @@ from controlplane.model.platform import (
     RuleBaseUse,
     Rules,
     Sandbox,
+    Scrape,
     StoreDatabase,
     SyntheticPerson,
     Zone,
@@ -92,6 +93,7 @@ def link(root: Path, platform: PlatformFile, documents: Documents) -> Platform:
         if platform.portal and platform.identity
         else None,
         store=_store(platform, platform.store, expand) if platform.store else None,
+        scrape=Scrape(secret(platform.scrape.password, expand)) if platform.scrape else None,
         retention=_retention(documents.policies),
         rules=_rules(documents, arrangement),
     )

@@ -183,6 +183,16 @@ class Portal:
 
 
 @dataclass(frozen=True)
+class Scrape:
+    """As whom the metrics of the exporters are read."""
+
+    password: Secret
+
+    user = "prometheus"
+    """The user name that goes with it."""
+
+
+@dataclass(frozen=True)
 class Limits:
     """How much one apply may update or delete before a person must say so."""
 
@@ -258,6 +268,8 @@ class Platform:
     """None where there are no web pages."""
     store: StoreDatabase | None = None
     """The control plane's database; None for `store.sqlite` in the state folder."""
+    scrape: Scrape | None = None
+    """None where exporters ask for no password."""
     retention: tuple[RetentionRule, ...] = ()
     rules: Rules = NO_RULES
 

@@ -156,6 +156,13 @@ class StoreEntry(FileModel):
     given, `{state_dir}/pki/ca.crt`."""
 
 
+class ScrapeEntry(FileModel):
+    """As whom the metrics of the exporters are read."""
+
+    password: SecretReference
+    """Where the password is that Prometheus gives, with the user name `prometheus`."""
+
+
 class RemoteZoneEntry(FileModel):
     """A zone of somebody else that one of ours is federated with."""
 
@@ -332,6 +339,8 @@ class PlatformFile(FileModel):
     """The Authentik server from which teams' members come."""
     portal: PortalEntry | None = None
     """The web pages; they need `identity`."""
+    scrape: ScrapeEntry | None = None
+    """The password without which exporters answer nobody; where it is not given, they ask for none."""
     data_centres: Annotated[dict[Identifier, DataCentreEntry], Field(min_length=1)]
     """The data centres by identifier."""
     hosts: Annotated[dict[HostName, HostEntry], Field(min_length=1)]

@@ -30,6 +30,8 @@ def summary(platform: Platform, seconds: float) -> str:
             if service in ENDPOINTS:
                 title, port, path = ENDPOINTS[service]
                 lines.append(f"  {title:<14} https://{host.address}:{port}{path}")
+    if scrape := platform.scrape:
+        lines.append(f"  {'metrics':<14} user {scrape.user}, password in {scrape.password.where}")
     for name, host in platform.service_names.items():
         lines.append(
             f"  {_title(name):<14} https://{name}/ (on this machine, name {host.address} so in /etc/hosts)"

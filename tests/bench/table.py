@@ -60,7 +60,7 @@ class Results:
         console = Console(width=150)
         if self.rows:
             console.print(
-                _table(
+                plain_table(
                     ("facilities", "people", "work", "arm"),
                     ("requests", "logins", "seconds", "client CPU"),
                     (
@@ -81,7 +81,7 @@ class Results:
             )
         if self.phases:
             console.print(
-                _table(
+                plain_table(
                     ("phase",),
                     ("people", "seconds", "CPU", "peak MiB"),
                     (
@@ -104,7 +104,7 @@ class Results:
             console.print(f"[red]failed[/]  {escape(failure)}", highlight=False)
 
 
-def _table(texts: tuple[str, ...], numbers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
+def plain_table(texts: tuple[str, ...], numbers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in texts:
         table.add_column(name)

@@ -57,3 +57,22 @@ def test_a_sync_is_measured_beside_a_client_that_asks_per_person() -> None:
     # A bounded number of requests: rights, groups, roles, people that changed, and the newest event of each.
     assert measured["nothing to do", "bic sync"]["requests"] <= 8
     assert len(results["targets"]) == 4
+
+
+def test_scrapes_are_measured_beside_an_exporter_that_asks_for_each_and_collections_by_size() -> None:
+    sizes = ["--facilities", "2", "--people", "12", "--teams", "4", "--objects", "100", "2000"]
+    load = ["--scrapers", "2", "--scrapes", "5", "--naive-scrapes", "2", "--pause", "0"]
+    bench = BENCH.with_name("exporter_bench.py")
+    done = subprocess.run(
+        [sys.executable, str(bench), *sizes, *load, "--json"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    scrapes = {one["arm"]: one for one in results["scrapes"]}
+    assert {arm: one["scrapes"] for arm, one in scrapes.items()} == {"bic exporter": 10, "naive exporter": 4}
+    assert all(0 < one["p50"] <= one["p99"] and one["peak_mib"] > 0 for one in scrapes.values())
+    rows = {row["arm"]: row for row in results["rows"]}
+    assert rows.keys() == {"100 data objects", "2,000 data objects"}
+    # One query for the zone and three for each facility, whatever they hold.
+    assert {row["requests"] - row["logins"] for row in rows.values()} == {7}
+    assert len(results["targets"]) == 6

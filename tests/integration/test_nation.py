@@ -173,7 +173,12 @@ def test_a_group_deleted_by_hand_is_the_plans_one_creation(nation: Nation) -> No
 def _metrics(nation: Nation) -> str:
     url = f"https://{nation.address('dc1-monitor')}:9887/metrics"
     context = ssl.create_default_context(cafile=str(nation.authority))
-    return httpx.get(url, verify=context, timeout=10, trust_env=False).raise_for_status().text
+    scrape = nation.platform.scrape
+    assert scrape
+    prometheus = httpx.BasicAuth(scrape.user, scrape.password.reveal())
+    assert httpx.get(url, verify=context, timeout=10, trust_env=False).status_code == 401
+    page = httpx.get(url, verify=context, timeout=10, trust_env=False, auth=prometheus)
+    return page.raise_for_status().text
 
 
 def _compare_on_the_monitor(nation: Nation) -> str:

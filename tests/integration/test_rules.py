@@ -182,6 +182,10 @@ def test_a_new_version_goes_to_the_canary_first_and_then_to_all(rules: Rules) ->
     assert re.search(rf"canary +{CANARY} +gate passed", history), history
     journal = rules.on(CANARY, "journalctl --quiet --output=cat SYSLOG_IDENTIFIER=irods-rule-bases").output
     assert f"confirms {after[CANARY][0]}" in journal
+    noted = "/var/lib/prometheus/node-exporter/irods_rule_bases.prom"
+    metrics = rules.on(CANARY, f"systemctl start irods-rule-bases-note.service && cat {noted}").output
+    digest = after[CANARY][0].rpartition("-")[2]
+    assert f'{{zone="{ZONE}",rule_base="{NAME}",digest="{digest}"}} 1' in metrics
 
 
 @pytest.mark.parametrize("kind", BAD)

@@ -39,7 +39,7 @@ def probes(platform: Platform) -> Iterator[Probe]:
         checks = (
             Check(
                 "metrics",
-                partial(_metrics, url, platform.ca_file),
+                partial(_metrics, url, platform),
                 "Zones, quotas and drift are not watched.",
                 "CollectorFailing#look",
             ),
@@ -102,10 +102,10 @@ def _portal(platform: Platform, portal: Portal) -> Probe:
     return Probe("portal", address.netloc, checks, needs=(machine(portal.host), LOGIN))
 
 
-def _metrics(url: str, ca_file: Path) -> str:
+def _metrics(url: str, platform: Platform) -> str:
     down = [
         line.split('"')[1]
-        for line in fetch(url, ca_file).text.splitlines()
+        for line in fetch(url, platform.ca_file, scrape=platform.scrape).text.splitlines()
         if line.startswith("bic_collector_up{") and float(line.rpartition(" ")[2]) != 1
     ]
     if down:

@@ -158,7 +158,7 @@ class Contents:
     def collect(self) -> Iterable[Metric]:
         """One reading. Raises BicError."""
         zone = self.zone.name
-        with _client(self.platform, self.zone) as client:
+        with _client(self.platform, self.zone, self.budget) as client:
             numbers = amounts.counts(client)
             storage = client.rows(
                 Resource.name,
@@ -209,7 +209,7 @@ class Usage:
         """One reading. Raises BicError."""
         zone = self.zone.name
         facilities = [facility.id for facility in self.platform.facilities_of(zone)]
-        with _client(self.platform, self.zone) as client:
+        with _client(self.platform, self.zone, self.budget) as client:
             whole = amounts.held(client)
             by_facility = amounts.held_by(client, facilities)
         yield REPLICAS.of(([zone, *key], number) for key, (number, _) in whole.items())
@@ -244,7 +244,7 @@ class Quotas:
             for facility in self.platform.facilities_of(zone)
             for group in facility.groups
         }
-        with _client(self.platform, self.zone) as client:
+        with _client(self.platform, self.zone, self.budget) as client:
             limits = [limit for limit in amounts.quotas(client) if limit.group in facility_of]
             accounted = amounts.accounted(client)
         samples = [
@@ -326,5 +326,6 @@ def _server(server: Endpoint) -> _Answer | None:
         return None
 
 
-def _client(platform: Platform, zone: Zone) -> Client:
-    return Client(endpoint(zone, platform.hosts[zone.catalog_provider]), connections=1)
+def _client(platform: Platform, zone: Zone, timeout: float) -> Client:
+    """A client that waits `timeout` seconds for an answer: a sum over all data may need the whole budget."""
+    return Client(endpoint(zone, platform.hosts[zone.catalog_provider], timeout), connections=1)

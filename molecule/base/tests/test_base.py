@@ -94,9 +94,20 @@ def test_firewall_stays_after_a_restart_of_its_service(host: Host, address: str)
     assert host.service("nftables").is_enabled
 
 
-def test_machine_metrics_over_tls(address: str, tls: ssl.SSLContext) -> None:
-    with urllib.request.urlopen(f"https://{address}:9100/metrics", context=tls, timeout=10) as answer:
+def test_machine_metrics_over_tls(address: str, prometheus: urllib.request.OpenerDirector) -> None:
+    with prometheus.open(f"https://{address}:9100/metrics", timeout=10) as answer:
         assert b"node_memory_MemTotal_bytes" in answer.read()
+
+
+def test_nobody_reads_machine_metrics_without_the_password(address: str, tls: ssl.SSLContext) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"https://{address}:9100/metrics", context=tls, timeout=10)
+
+
+def test_the_password_is_kept_as_a_hash_for_the_exporter_alone(host: Host, state_dir: Path) -> None:
+    file = host.file("/etc/bic/node_exporter.yml")
+    assert (file.user, file.group, file.mode) == ("root", "prometheus", 0o640)
+    assert (state_dir / "secrets/scrape_password").read_text().strip() not in file.content_string
 
 
 def test_machine_metrics_refuse_plaintext(address: str) -> None:

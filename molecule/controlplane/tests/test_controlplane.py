@@ -34,11 +34,11 @@ Metrics = Callable[[], str]
 
 
 @pytest.fixture
-def metrics(address: str, tls: ssl.SSLContext) -> Metrics:
+def metrics(address: str, prometheus: urllib.request.OpenerDirector) -> Metrics:
     """Scrapes the exporter as Prometheus does."""
 
     def scrape() -> str:
-        with urllib.request.urlopen(f"https://{address}:{PORT}/metrics", context=tls, timeout=10) as answer:
+        with prometheus.open(f"https://{address}:{PORT}/metrics", timeout=10) as answer:
             return str(answer.read(), "utf-8")
 
     return scrape
@@ -73,6 +73,12 @@ def test_metrics_over_tls_whether_or_not_the_zone_answers(metrics: Metrics) -> N
         assert f'bic_collector_up{{collector="irods_{collector}_molZone"}}' in text
 
 
+def test_nobody_reads_metrics_without_the_password(address: str, tls: ssl.SSLContext) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="401") as refused:
+        urllib.request.urlopen(f"https://{address}:{PORT}/metrics", context=tls, timeout=10)
+    assert b"bic_" not in refused.value.read()
+
+
 def test_plaintext_is_refused(address: str) -> None:
     with pytest.raises((urllib.error.URLError, ConnectionError)):
         urllib.request.urlopen(f"http://{address}:{PORT}/metrics", timeout=10)
@@ -83,9 +89,10 @@ def test_certificate_is_the_authoritys(address: str) -> None:
         urllib.request.urlopen(f"https://{address}:{PORT}/metrics", timeout=10)
 
 
-def test_secrets_are_for_the_control_plane_alone(host: Host, state_dir: Path) -> None:
-    file = "/var/lib/bic/secrets/irods_admin_password"
-    secret = (state_dir / "secrets/irods_admin_password").read_text().strip()
+@pytest.mark.parametrize("name", ["irods_admin_password", "scrape_password"])
+def test_secrets_are_for_the_control_plane_alone(host: Host, state_dir: Path, name: str) -> None:
+    file = f"/var/lib/bic/secrets/{name}"
+    secret = (state_dir / "secrets" / name).read_text().strip()
     assert host.check_output("sudo -u bic cat %s", file) == secret
     assert "Permission denied" in host.run_expect([1], "sudo -u nobody cat %s", file).stderr
     assert (

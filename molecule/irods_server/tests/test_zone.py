@@ -114,8 +114,14 @@ def test_failed_computing_is_no_success(host: Host) -> None:
     assert host.file(prom).content_string == before
 
 
-def test_units_are_confined(host: Host) -> None:
-    exposure = host.check_output(
-        "systemd-analyze security --no-pager irods-quota-accounting.service | tail -1"
-    )
+def test_rule_bases_are_noted_by_a_timer(host: Host) -> None:
+    assert host.service("irods-rule-bases-note.timer").is_running
+    assert host.service("irods-rule-bases-note.timer").is_enabled
+    # Nothing was rolled out here yet, which is no failure.
+    host.check_output("systemctl start irods-rule-bases-note.service")
+
+
+@pytest.mark.parametrize("unit", ["irods-quota-accounting", "irods-rule-bases-note"])
+def test_units_are_confined(host: Host, unit: str) -> None:
+    exposure = host.check_output("systemd-analyze security --no-pager %s.service | tail -1", unit)
     assert float(re.findall(r"\d+\.\d", exposure)[0]) < 2.0

@@ -126,11 +126,16 @@ def test_settings_are_in_effect(host: Host, setting: str, value: str) -> None:
     assert query(host, f"show {setting}") == value
 
 
-def test_metrics_over_tls(address: str, tls: ssl.SSLContext) -> None:
-    with urllib.request.urlopen(f"https://{address}:9187/metrics", context=tls, timeout=10) as answer:
+def test_metrics_over_tls(address: str, prometheus: urllib.request.OpenerDirector) -> None:
+    with prometheus.open(f"https://{address}:9187/metrics", timeout=10) as answer:
         metrics = answer.read().decode()
     assert "pg_up 1" in metrics.splitlines()
     assert 'pg_database_size_bytes{datname="ICAT",' in metrics
+
+
+def test_nobody_reads_metrics_without_the_password(address: str, tls: ssl.SSLContext) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"https://{address}:9187/metrics", context=tls, timeout=10)
 
 
 def test_metrics_refuse_plaintext(address: str) -> None:

@@ -15,7 +15,7 @@ from zone_under_test import open_session
 from controlplane.exporter.families import declared
 from controlplane.model import Platform
 from controlplane.systems.irods import amounts, calls, metrics
-from controlplane.systems.irods.client import Client, IrodsError
+from controlplane.systems.irods.client import Client, Endpoint, IrodsError
 
 
 def samples(found: Iterable[Metric]) -> dict[tuple[str, ...], float]:
@@ -197,3 +197,18 @@ def test_a_zone_that_cannot_be_read_is_an_error(site: Site, kind: type) -> None:
     (collector,) = [c for c in metrics.collectors(unreachable(site.platform)) if isinstance(c, kind)]
     with pytest.raises(IrodsError):
         list(collector.collect())
+
+
+def test_a_sum_over_many_data_objects_may_take_the_whole_budget(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = []
+
+    def client(server: Endpoint, connections: int) -> Client:
+        waits.append(server.timeout)
+        return Client(server, connections=connections)
+
+    monkeypatch.setattr(metrics, "Client", client)
+    (collector,) = [c for c in metrics.collectors(site.platform) if isinstance(c, metrics.Usage)]
+    list(collector.collect())
+    assert waits == [collector.budget]

@@ -179,9 +179,19 @@ def test_health_ends_in_time_when_every_target_hangs(inventory: Path, edit: Edit
     ],
 )
 def test_the_exporter_refuses_what_it_cannot_use(inventory: Path, arguments: list[str], message: str) -> None:
+    password = inventory / ".state/sandbox/secrets/scrape_password"
+    password.parent.mkdir(parents=True)
+    password.write_text("from-the-inventory")
     result = bic("--inventory", inventory, "exporter", *arguments)
     assert result.returncode == 2
     assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_exporter_names_a_password_that_is_not_there(inventory: Path) -> None:
+    result = bic("--inventory", inventory, "exporter", "--listen", "127.0.0.1:1")
+    assert result.returncode != 0
+    assert "secrets/scrape_password cannot be read: No such file" in result.stderr
     assert "Traceback" not in result.stderr
 
 

@@ -1,5 +1,7 @@
-"""The exporter answers from memory, says how old its answers are, and stops when told."""
+"""The exporter answers from memory whom it may, says how old its answers are, and stops when told."""
 
+import asyncio
+import base64
 import os
 import signal
 import socket
@@ -16,7 +18,12 @@ import pytest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from controlplane.errors import BicError
+from controlplane.exporter.gate import Gate
 from controlplane.exporter.run import FIRST_RETRY, Background, until_next
+from controlplane.exporter.serve import application
+from controlplane.health.port import CheckFailedError
+from controlplane.model import load_platform
+from controlplane.systems.controlplane import probes
 
 ROOT = Path(__file__).parents[3]
 
@@ -134,8 +141,74 @@ def test_a_reading_over_its_budget_is_a_failure(caplog: pytest.LogCaptureFixture
     background.stop(60)
 
 
+def answer(gate: Gate | None, authorization: str | None, path: str = "/metrics") -> httpx.Response:
+    """What the exporter answers to one request."""
+
+    async def ask() -> httpx.Response:
+        background = Background([Fake("one", "a", lambda: 1.0)])
+        transport = httpx.ASGITransport(application(background, gate))
+        async with httpx.AsyncClient(transport=transport, base_url="https://exporter") as client:
+            headers = {} if authorization is None else {"Authorization": authorization}
+            return await client.get(path, headers=headers)
+
+    return asyncio.run(ask())
+
+
+def basic(text: str, scheme: str = "Basic") -> str:
+    return f"{scheme} {base64.b64encode(text.encode()).decode()}"
+
+
+GATE = Gate.of("prometheus", "pass:wörd")
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC "])
+def test_whoever_gives_the_password_is_answered(scheme: str) -> None:
+    page = answer(GATE, basic("prometheus:pass:wörd", scheme))
+    assert page.status_code == 200
+    assert "# TYPE bic_collector_up gauge" in page.text
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/"])
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        "",
+        "Basic",
+        "Basic %%%",
+        "Basic cHJvbWV0aGV1cz",
+        basic("prometheus:"),
+        basic("prometheus:pass:wor"),
+        basic("prometheus:pass:wörd "),
+        basic("grafana:pass:wörd"),
+        basic("prometheus:pass:wörd", "Bearer"),
+    ],
+)
+def test_nobody_else_learns_anything(authorization: str | None, path: str) -> None:
+    page = answer(GATE, authorization, path)
+    assert page.status_code == 401
+    assert page.headers["www-authenticate"] == 'Basic realm="metrics", charset="UTF-8"'
+    assert "bic_" not in page.text
+
+
+def test_without_a_password_the_exporter_asks_for_none() -> None:
+    assert answer(None, None).status_code == 200
+    assert answer(None, basic("any:body")).status_code == 200
+
+
+def test_a_gate_does_not_show_the_password() -> None:
+    assert "wörd" not in repr(GATE) + str(GATE)
+
+
 def test_the_process_serves_over_tls_and_stops_cleanly(inventory: Path, tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    platform = load_platform(inventory)
+    # Whoever asks trusts it as the platform's authority.
+    key, certificate = tmp_path / "key.pem", platform.ca_file
+    certificate.parent.mkdir(parents=True)
+    assert platform.scrape
+    password = Path(platform.scrape.password.where)
+    password.parent.mkdir()
+    password.write_text("from-the-inventory\n")
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
     subprocess.run(
         [
@@ -164,9 +237,19 @@ def test_the_process_serves_over_tls_and_stops_cleanly(inventory: Path, tmp_path
         assert process.stderr is not None
         assert f"https://127.0.0.1:{port}/metrics" in process.stderr.readline()
         context = ssl.create_default_context(cafile=certificate)
-        page = httpx.get(f"https://127.0.0.1:{port}/metrics", verify=context, trust_env=False)
+        url = f"https://127.0.0.1:{port}/metrics"
+        assert httpx.get(url, verify=context, trust_env=False).status_code == 401
+        prometheus = httpx.BasicAuth("prometheus", "from-the-inventory")
+        page = httpx.get(url, verify=context, trust_env=False, auth=prometheus)
         assert page.headers["content-type"].startswith("text/plain; version=")
-        assert httpx.get(f"https://127.0.0.1:{port}/", verify=context, trust_env=False).status_code == 404
+        other = httpx.get(f"https://127.0.0.1:{port}/", verify=context, trust_env=False, auth=prometheus)
+        assert other.status_code == 404
+        # Health asks with the same password, and says so when it is not the exporter's any more.
+        with pytest.raises(CheckFailedError, match=r"its collectors cannot read: .*irods_contents_bicZone"):
+            probes._metrics(url, platform)
+        password.write_text("another\n")
+        with pytest.raises(CheckFailedError, match="answers 401"):
+            probes._metrics(url, platform)
         assert 'bic_collector_up{collector="irods_contents_bicZone"} 0.0' in page.text
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0

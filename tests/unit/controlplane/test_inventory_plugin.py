@@ -100,6 +100,7 @@ def test_hosts_have_what_the_architecture_promises(
         "bic_state_dir": str(inventory / ".state" / "sandbox"),
         "bic_sandbox": {"fleet": "demo", "network": "10.77.0.0/24"},
         "bic_identity": False,
+        "bic_scrape": {"password_file": "scrape_password"},
         "bic_zones": {"bicZone": zone},
         "bic_zone": zone,
     }

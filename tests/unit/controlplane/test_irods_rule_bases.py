@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 FILES = Path(__file__).parents[3] / "roles" / "irods_server" / "files"
 COMMAND = FILES / "irods-rule-bases"
@@ -94,6 +95,7 @@ class Server:
             "run",
             "usr/local/sbin",
             "var/lib/irods/log/proc",
+            "var/lib/prometheus/node-exporter",
             "proc/net",
             "bin",
         ):
@@ -111,6 +113,7 @@ class Server:
         for name in ("bic-tls", "core"):
             (self.folder / f"{name}.re").write_text(f"# {name}\n")
         config = {
+            "zone_name": "testZone",
             "zone_port": 1247,
             "zone_key": "a secret",
             "plugin_configuration": {
@@ -223,6 +226,35 @@ def test_a_release_is_staged_activated_and_confirmed(server: Server) -> None:
     assert json.loads(server.activate(names).stdout) == {"changed": False, "closed_seconds": 0.0}
     assert server.do("confirm") == {"changed": False}
     assert server.reloads == 2
+
+
+def noted(server: Server) -> dict[tuple[str, str, str], float]:
+    """What node_exporter reads: zone, rule base and digest, each with its value."""
+    server.do("note")
+    (file,) = (server.root / "var/lib/prometheus/node-exporter").iterdir()
+    assert (file.name, file.stat().st_mode & 0o777) == ("irods_rule_bases.prom", 0o644)
+    families = list(text_string_to_metric_families(file.read_text()))
+    assert {family.name for family in families} <= {"bic_irods_rule_base_info"}
+    return {
+        (sample.labels["zone"], sample.labels["rule_base"], sample.labels["digest"]): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_what_is_active_is_noted_by_what_is_really_in_it(server: Server) -> None:
+    assert noted(server) == {}
+    texts = {"raw-data": "acOne { }\n", "file-names": "def acTwo(): pass\n"}
+    digests = {name: hashlib.sha256(text.encode()).hexdigest()[:12] for name, text in texts.items()}
+    names = [server.stage_module(texts["file-names"]), *server.stage(raw_data=texts["raw-data"])]
+    assert server.activate(names).returncode == 0
+    expected = {("testZone", name, digests[name]): 1.0 for name in texts}
+    assert noted(server) == expected
+    # An edit by hand keeps the name of the file.
+    (server.folder / f"{names[1]}.re").write_text("acOne { fail; }\n")
+    edited = hashlib.sha256(b"acOne { fail; }\n").hexdigest()[:12]
+    del expected["testZone", "raw-data", digests["raw-data"]]
+    assert noted(server) == {**expected, ("testZone", "raw-data", edited): 1.0}
 
 
 def test_files_of_the_list_before_stay_and_older_ones_go(server: Server) -> None:

@@ -28,7 +28,13 @@ def run_tasks(folder: Path, role: Path, tasks: Sequence[dict[str, Any]], given: 
     result = subprocess.run(
         [program, "-i", "localhost,", "-e", f"@{folder / 'given.yml'}", str(folder / "play.yml")],
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "ANSIBLE_NOCOLOR": "1"},
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "LANG": "C.UTF-8",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_FILTER_PLUGINS": str(role / "filter_plugins"),
+        },
         capture_output=True,
         text=True,
         check=False,
