@@ -138,6 +138,7 @@ def platform_variables(platform: Platform) -> dict[str, Any]:
         "bic_identity": platform.identity is not None,
         "bic_login": _public_service(platform, "authentik"),
         "bic_federation": _public_service(platform, "federation_proxy"),
+        "bic_grafana": _public_service(platform, "grafana"),
         "bic_login_database_host": (platform.identity and platform.identity.database_host) or "",
         "bic_portal": _portal(platform.portal) if platform.portal else {},
         "bic_zones": {name: _zone(zone) for name, zone in platform.zones.items()},

@@ -144,6 +144,7 @@ GRAPH = """\
   |--@federation_proxy:
   |--@prometheus:
   |  |--dc1-monitor
+  |--@grafana:
   |--@controlplane:
   |  |--dc1-monitor
   |--@irods_server:
