@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import socket
 import ssl
+import subprocess
+import time
+import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,3 +66,32 @@ def reachable(address: str, port: int) -> bool:
         return True
     except TimeoutError:
         return False
+
+
+def eventually(condition: Callable[[], bool], seconds: float) -> bool:
+    """Whether the condition holds within some time. A service that does not answer yet is asked again."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            if condition():
+                return True
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            pass
+        time.sleep(0.5)
+    return False
+
+
+def converge(**variables: object) -> subprocess.CompletedProcess[str]:
+    """Apply the scenario's playbook again, with other values of some variables."""
+    project = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
+    playbook = project / "molecule" / os.environ["MOLECULE_SCENARIO_NAME"] / "converge.yml"
+    return subprocess.run(
+        [
+            *("ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"]),
+            *("-e", json.dumps(variables), str(playbook)),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )

@@ -139,6 +139,7 @@ def platform_variables(platform: Platform) -> dict[str, Any]:
         "bic_identity": platform.identity is not None,
         "bic_login": _public_service(platform, "authentik"),
         "bic_federation": _public_service(platform, "federation_proxy"),
+        "bic_grafana": _public_service(platform, "grafana"),
         "bic_login_database_host": (platform.identity and platform.identity.database_host) or "",
         # Whether exporters ask for a password; where the control plane's hosts read it, if from a file.
         "bic_scrape": {"password_file": _secret_file(platform.scrape.password)} if platform.scrape else {},

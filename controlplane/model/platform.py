@@ -15,7 +15,7 @@ from controlplane.model.secrets import Secret
 from controlplane.model.types import Service
 
 SERVICE_LABELS: Mapping[Service, str] = MappingProxyType(
-    {"authentik": "login", "federation_proxy": "federation"}
+    {"authentik": "login", "federation_proxy": "federation", "grafana": "grafana"}
 )
 """The services that have a public name of their own below the platform's domain, each with its first label.
 At most one host has each."""

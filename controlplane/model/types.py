@@ -279,6 +279,7 @@ Service = Literal[
     "authentik",
     "federation_proxy",
     "prometheus",
+    "grafana",
     "controlplane",
 ]
 """A service that Ansible deploys on a host; each is also an Ansible group."""

@@ -15,7 +15,11 @@ ENDPOINTS = {
 }
 
 #: System whose source was chosen → the service that shows whether it is deployed at all.
-CHOSEN: dict[str, Service] = {"irods": "irods_catalog_provider", "authentik": "authentik"}
+CHOSEN: dict[str, Service] = {
+    "irods": "irods_catalog_provider",
+    "authentik": "authentik",
+    "grafana": "grafana",
+}
 
 
 def summary(platform: Platform, seconds: float) -> str:

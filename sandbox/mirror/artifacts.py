@@ -1,10 +1,10 @@
-"""What the mirror serves beside Debian's packages: iRODS, Authentik, and what programs in Python depend on.
+"""What the mirror serves beside Debian's packages: iRODS, Authentik, Grafana, and what Python programs need.
 
-iRODS comes from upstream when its repository answers, else from the mirror that `BIC_IRODS_APT_MIRROR` names,
-else from the stand-in. Authentik is published as container images only, which hosts that are containers
-themselves can seldom run: it is the stand-in unless `BIC_AUTHENTIK_REGISTRY` names upstream's registry or a
-mirror's. The choices are written to the platform's state folder, where Ansible's group variables and the
-demo's summary read them.
+iRODS and Grafana come from upstream when its repository answers, else from the mirror that
+`BIC_IRODS_APT_MIRROR` or `BIC_GRAFANA_APT_MIRROR` names, else from the stand-in. Authentik is published as
+container images only, which hosts that are containers themselves can seldom run: it is the stand-in unless
+`BIC_AUTHENTIK_REGISTRY` names upstream's registry or a mirror's. The choices are written to the platform's
+state folder, where Ansible's group variables and the demo's summary read them.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from sandbox.fleet.system import locked, run, write_atomically
 from sandbox.mirror import apt_repository, control
 from sandbox.standins.authentik import package as authentik_standin
 from sandbox.standins.authentik.release import VERSION as AUTHENTIK_VERSION
+from sandbox.standins.grafana import package as grafana_standin
 from sandbox.standins.irods import package as irods_standin
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -34,6 +35,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 UPSTREAM_IRODS = "https://packages.irods.org/apt"
 #: Fingerprint of the key they are signed with, the same as in the role irods_server.
 UPSTREAM_IRODS_KEY = "9014FF9F75C66C771F1CB574BD925DBDACF9B42B"
+#: Where Grafana Labs publishes Grafana, in which suite, and the key's fingerprint; as in the role grafana.
+UPSTREAM_GRAFANA = "https://apt.grafana.com"
+UPSTREAM_GRAFANA_SUITE = "stable"
+UPSTREAM_GRAFANA_KEY = "B53AE77BADB630A683046005963FA27710458545"
 #: Where Authentik's images are published.
 UPSTREAM_AUTHENTIK = "ghcr.io/goauthentik"
 AUTHENTIK_IMAGES = ("server", "ldap")
@@ -58,6 +63,17 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class SuiteChoice(Choice):
+    """Where a system comes from whose repository has a suite and a key of its own.
+
+    `suite` is the suite in the apt repository at `url`, and `key_url` the address of its key.
+    """
+
+    suite: str
+    key_url: str
+
+
+@dataclass(frozen=True)
 class ImageChoice(Choice):
     """Where a system comes from that upstream publishes as container images.
 
@@ -75,6 +91,7 @@ class Artifacts:
 
     irods: Choice
     authentik: ImageChoice
+    grafana: SuiteChoice
     wheels_url: str
 
 
@@ -86,15 +103,16 @@ def publish(fleet: FleetSpec, report: Callable[[str], None]) -> None:
     with locked(sandbox_root() / "artifacts.lock"):
         irods = _choose_irods(fleet, report)
         authentik = _choose_authentik(fleet, report)
+        grafana = _choose_grafana(fleet, report)
         _publish_wheels(fleet)
-    artifacts = Artifacts(irods=irods, authentik=authentik, wheels_url=f"{fleet.mirror_url}/wheels/")
+    artifacts = Artifacts(irods, authentik, grafana, wheels_url=f"{fleet.mirror_url}/wheels/")
     fleet.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_atomically(fleet.state_dir / CHOICE_FILE, json.dumps(asdict(artifacts), indent=1) + "\n")
 
 
-def _answers(repository: str) -> bool:
+def _answers(repository: str, suite: str = SUITE) -> bool:
     try:
-        url = f"{repository.rstrip('/')}/dists/{SUITE}/InRelease"
+        url = f"{repository.rstrip('/')}/dists/{suite}/InRelease"
         return httpx.get(url, timeout=PROBE_TIMEOUT, follow_redirects=True).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
@@ -134,6 +152,33 @@ def _choose_authentik(fleet: FleetSpec, report: Callable[[str], None]) -> ImageC
     fingerprint = apt_repository.publish(packages, control.folder(fleet, "authentik"))
     digests = dict.fromkeys(AUTHENTIK_IMAGES, "")
     return ImageChoice("Authentik", "stand-in", f"{fleet.mirror_url}/authentik", fingerprint, "", digests)
+
+
+def _choose_grafana(fleet: FleetSpec, report: Callable[[str], None]) -> SuiteChoice:
+    mirror = os.environ.get("BIC_GRAFANA_APT_MIRROR", "").rstrip("/")
+    if _answers(UPSTREAM_GRAFANA, UPSTREAM_GRAFANA_SUITE):
+        report(f"Grafana: UPSTREAM packages from {UPSTREAM_GRAFANA}")
+        return _upstreams_grafana("upstream", UPSTREAM_GRAFANA)
+    if mirror:
+        if not _answers(mirror, UPSTREAM_GRAFANA_SUITE):
+            raise SandboxError(
+                f"BIC_GRAFANA_APT_MIRROR names {mirror}, which has no "
+                f"dists/{UPSTREAM_GRAFANA_SUITE}/InRelease: correct it, or unset it to use the stand-in"
+            )
+        report(f"Grafana: packages from the MIRROR {mirror}; upstream does not answer")
+        return _upstreams_grafana("mirror", mirror)
+    report(
+        "Grafana: the STAND-IN of sandbox/standins/grafana; upstream does not answer and no mirror is named"
+    )
+    packages = grafana_standin.build(sandbox_root() / "cache" / "standins" / "grafana")
+    fingerprint = apt_repository.publish(packages, control.folder(fleet, "grafana"))
+    url = f"{fleet.mirror_url}/grafana"
+    return SuiteChoice("Grafana", "stand-in", url, fingerprint, SUITE, f"{url}/key.asc")
+
+
+def _upstreams_grafana(source: str, url: str) -> SuiteChoice:
+    """Upstream's packages, by upstream's key, from where they are."""
+    return SuiteChoice("Grafana", source, url, UPSTREAM_GRAFANA_KEY, UPSTREAM_GRAFANA_SUITE, f"{url}/gpg.key")
 
 
 def _digest(registry: str, image: str, version: str) -> str:

@@ -1,16 +1,20 @@
 """Data centres, hosts, zones and their federation."""
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from controlplane.model.checks.spots import Spot, at, key
 from controlplane.model.documents import Documents, PlatformDocument
 from controlplane.model.layout import CONSUMER, PROVIDER, Arrangement
+from controlplane.model.platform import service_name
 from controlplane.model.platform_file import RemoteZoneEntry, ZoneEntry
 from controlplane.model.problems import Problem
 from controlplane.model.source import Key
 from controlplane.model.types import Service
 
 GATEWAY: Service = "irods_gateway"
+GRAFANA: Service = "grafana"
+HTTPS_PORT = 443
 
 
 def check(documents: Documents) -> Iterator[Problem]:
@@ -58,6 +62,13 @@ def _portal(platform: PlatformDocument) -> Iterator[Problem]:
         if platform.data.identity is None and platform.complete:
             yield key(platform, "portal").problem(
                 "the portal needs a login server; describe it under 'identity'"
+            )
+        host = platform.data.hosts.get(portal.host)
+        if host and GRAFANA in host.services and (urlsplit(portal.url).port or HTTPS_PORT) == HTTPS_PORT:
+            yield at(platform, "portal", "url").problem(
+                f"the portal and {service_name(GRAFANA, platform.data.domain)} would both listen on port "
+                f"{HTTPS_PORT} of {portal.host!r}; write a port into the portal's address, or give the "
+                f"service {GRAFANA} to another host"
             )
 
 

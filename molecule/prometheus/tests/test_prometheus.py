@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import ssl
-import subprocess
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import reachable
+from conftest import converge, eventually, reachable
 from testinfra.host import Host
 
 GATEWAY = "10.79.0.1"
@@ -47,33 +45,6 @@ def get(address: str, tls: ssl.SSLContext) -> Get:
             return json.load(answer)
 
     return read
-
-
-def eventually(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether the condition holds within some time. A service that does not answer yet is asked again."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        try:
-            if condition():
-                return True
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            pass
-        time.sleep(0.5)
-    return False
-
-
-def converge(rules: Path) -> subprocess.CompletedProcess[str]:
-    """Apply the scenario's playbook again, with the rule files of another folder."""
-    scenario = PROJECT / "molecule" / os.environ["MOLECULE_SCENARIO_NAME"]
-    inventory = os.environ["MOLECULE_INVENTORY_FILE"]
-    rules_dir = f"prometheus_rules_dir={rules}"
-    return subprocess.run(
-        ["ansible-playbook", "-i", inventory, "-e", rules_dir, str(scenario / "converge.yml")],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
 
 
 def alert_names(get: Get) -> set[str]:
@@ -193,7 +164,7 @@ def test_unit_comes_back_after_a_kill(
 def test_a_broken_rule_file_is_refused_and_the_old_rules_stay(host: Host, get: Get, tmp_path: Path) -> None:
     (tmp_path / "broken.yml").write_text(BROKEN_RULE)
     before = host.file("/etc/prometheus/rules.yml").content_string
-    result = converge(tmp_path)
+    result = converge(prometheus_rules_dir=str(tmp_path))
     assert result.returncode != 0
     assert "unclosed left parenthesis" in result.stdout + result.stderr, "promtool says what is wrong"
     assert host.file("/etc/prometheus/rules.yml").content_string == before
@@ -236,7 +207,7 @@ def test_new_rules_are_taken_up_and_their_alert_is_delivered(
     get: Get, webhook: Webhook, state_dir: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "firing.yml").write_text(FIRING_RULE)
-    result = converge(tmp_path)
+    result = converge(prometheus_rules_dir=str(tmp_path))
     assert result.returncode == 0, result.stdout + result.stderr
     assert alert_names(get) == {"ScenarioFiring"}
 

@@ -11,6 +11,7 @@ from typing import Any
 ROOT = Path(__file__).parents[3]
 ROLE = ROOT / "roles" / "authentik"
 
+FILES = ["10-login.yaml", "20-applications.yaml", "30-ldap.yaml", "40-accounts.yaml", "50-brand.yaml"]
 GIVEN: dict[str, Any] = {
     "authentik_name": "login.bic.example",
     "authentik_domain": "bic.example",

@@ -7,33 +7,17 @@ from typing import Any
 import httpx
 import pytest
 from role_modules import load
+from role_rendering import FILES
 
 from controlplane.systems.authentik.rights import GRANTED_TO_PORTAL
 from sandbox.standins.authentik import launcher
 
-FILES = ["10-login.yaml", "20-applications.yaml", "30-ldap.yaml", "40-accounts.yaml", "50-brand.yaml"]
+pytestmark = pytest.mark.usefixtures("applied")
 api_of = load("module_utils", "authentik_api")
 entries_of = load("module_utils", "authentik_entries")
 blueprints_module = load("library", "authentik_blueprints")
 objects_module = load("library", "authentik_objects")
 tokens_module = load("library", "authentik_tokens")
-
-
-@pytest.fixture(scope="module")
-def api(server: launcher.Running) -> Any:
-    return api_of.Api(server.url, server.token)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def applied(api: Any, rendered: Path) -> None:
-    for file in FILES:
-        name = next(
-            line.removeprefix("  name: ")
-            for line in (rendered / file).read_text().splitlines()
-            if line.startswith("  name: ")
-        )
-        digest = hashlib.sha512((rendered / file).read_bytes()).hexdigest()
-        blueprints_module.apply(api, {"file": file, "name": name}, digest, 60)
 
 
 def judged(api: Any, rendered: Path) -> Any:

@@ -10,6 +10,13 @@ from controlplane.model import InventoryError, load_platform
 IDP = "dc1-idp: {data_centre: dc1, address: 10.77.0.13"
 OMERO = "dc1-omero: {data_centre: dc1, address: 10.77.0.14}"
 STORE = 'store: {host: dc1-icat, password: {file: "{state_dir}/secrets/bic_database_password"}}\n'
+PORTAL = """\
+portal:
+  host: dc1-monitor
+  url: https://portal.bic.example{port}
+  client_secret: {{env: SECRET}}
+  token: {{env: TOKEN}}
+"""
 IDENTITY = "identity:\n  url: https://login.bic.example\n  token: {env: TOKEN}\n"
 
 
@@ -46,6 +53,20 @@ def test_services_have_names_that_outlive_their_hosts(inventory: Path) -> None:
     }
     assert platform.identity is not None
     assert platform.identity.database_host == "dc1-icat", "that of the store, where none is named"
+
+
+@pytest.mark.parametrize(("port", "fits"), [(":8443", True), ("", False), (":443", False)])
+def test_grafana_has_such_a_name_and_a_portal_beside_it_another_port(
+    inventory: Path, edit: Edit, port: str, fits: bool
+) -> None:
+    edit("platform.yml", "[prometheus, controlplane]", "[prometheus, grafana, controlplane]")
+    edit("platform.yml", "zones:\n", PORTAL.format(port=port) + "zones:\n")
+    if fits:
+        assert load_platform(inventory).service_names["grafana.bic.example"].name == "dc1-monitor"
+        return
+    (found,) = problems(inventory)
+    assert f"platform.yml:{line_of(inventory, '  url: https://portal.bic.example')}:" in found
+    assert "the portal and grafana.bic.example would both listen on port 443 of 'dc1-monitor'" in found
 
 
 def test_a_platform_without_them_has_no_such_names(inventory: Path, edit: Edit) -> None:

@@ -145,6 +145,7 @@ GRAPH = """\
   |--@federation_proxy:
   |--@prometheus:
   |  |--dc1-monitor
+  |--@grafana:
   |--@controlplane:
   |  |--dc1-monitor
   |--@irods_server:

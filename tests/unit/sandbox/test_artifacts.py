@@ -1,4 +1,4 @@
-"""Which iRODS and which Authentik the sandbox takes: upstream, a named mirror, or the stand-in."""
+"""Which iRODS, Authentik and Grafana the sandbox takes: upstream, a named mirror, or the stand-in."""
 
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -19,7 +19,7 @@ def fleet(tmp_path: Path) -> FleetSpec:
 
 
 def _answering(monkeypatch: pytest.MonkeyPatch, *urls: str) -> None:
-    monkeypatch.setattr(artifacts, "_answers", lambda url: url in urls)
+    monkeypatch.setattr(artifacts, "_answers", lambda url, suite="": url in urls)
 
 
 def test_upstream_comes_first(fleet: FleetSpec, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,6 +53,44 @@ def test_upstream_is_the_same_here_and_in_the_role() -> None:
     defaults = YAML(typ="safe").load(role / "defaults" / "main.yml")
     assert defaults["irods_server_apt_key_fingerprint"] == artifacts.UPSTREAM_IRODS_KEY
     assert f"'{artifacts.UPSTREAM_IRODS}'" in (role / "vars" / "main.yml").read_text()
+
+
+GRAFANA = "https://mirror.example/grafana"
+
+
+@pytest.mark.parametrize(
+    ("answering", "source", "url"),
+    [
+        ((artifacts.UPSTREAM_GRAFANA, GRAFANA), "upstream", artifacts.UPSTREAM_GRAFANA),
+        ((GRAFANA,), "mirror", GRAFANA),
+    ],
+)
+def test_grafana_comes_from_upstream_or_else_from_a_named_mirror(
+    fleet: FleetSpec, monkeypatch: pytest.MonkeyPatch, answering: tuple[str, ...], source: str, url: str
+) -> None:
+    _answering(monkeypatch, *answering)
+    monkeypatch.setenv("BIC_GRAFANA_APT_MIRROR", f"{GRAFANA}/")
+    said: list[str] = []
+    choice = artifacts._choose_grafana(fleet, said.append)
+    assert (choice.source, choice.url, choice.suite) == (source, url, "stable")
+    assert choice.key_url == f"{url}/gpg.key"
+    assert source.upper() in said[0]
+
+
+def test_a_named_mirror_of_grafana_that_is_away_is_an_error(
+    fleet: FleetSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _answering(monkeypatch)
+    monkeypatch.setenv("BIC_GRAFANA_APT_MIRROR", GRAFANA)
+    with pytest.raises(SandboxError, match=r"https://mirror\.example/grafana, which has no dists/stable"):
+        artifacts._choose_grafana(fleet, print)
+
+
+def test_upstream_of_grafana_is_the_same_here_and_in_the_role() -> None:
+    defaults = YAML(typ="safe").load(artifacts.REPOSITORY / "roles" / "grafana" / "defaults" / "main.yml")
+    assert defaults["grafana_apt_url"] == artifacts.UPSTREAM_GRAFANA
+    assert defaults["grafana_apt_suite"] == artifacts.UPSTREAM_GRAFANA_SUITE
+    assert defaults["grafana_apt_key_fingerprint"] == artifacts.UPSTREAM_GRAFANA_KEY
 
 
 REGISTRY = "registry.mirror.example/authentik"

@@ -1,0 +1,1 @@
+"""Grafana: what health asks of it."""

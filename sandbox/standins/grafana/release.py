@@ -1,0 +1,3 @@
+"""The release of Grafana whose behaviour this is."""
+
+VERSION = "12.4.10"
