@@ -136,6 +136,7 @@ def configure(folder: Path, prometheus_url: str, tls: Path) -> Path:
     given: dict[str, Any] = {
         "grafana_name": "grafana.bic.example",
         "grafana_address": "127.0.0.1",
+        "grafana_metrics_password": METRICS[1],
         "grafana_login_url": "https://login.bic.example",
         "grafana_administrator_groups": ["nation.administrators"],
         "grafana_dashboards_dir": str(ROOT / "monitoring/dashboards"),

@@ -59,9 +59,15 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The files on another port, without a login server."""
+    """The files on another port, without a login server and a password of metrics."""
     folder = tmp_path_factory.mktemp("other")
-    return written(folder, grafana_login_url="", grafana_client_secret="", grafana_port=3000)
+    return written(
+        folder,
+        grafana_login_url="",
+        grafana_client_secret="",
+        grafana_metrics_password="",
+        grafana_port=3000,
+    )
 
 
 def test_no_secret_is_in_a_configuration_file(files: dict[str, str]) -> None:
@@ -122,6 +128,17 @@ def test_without_a_login_server_there_is_no_such_section(other: dict[str, str]) 
     assert found["server"]["root_url"] == "https://grafana.bic.example:3000/"
 
 
+def test_metrics_are_for_prometheus_with_its_password_or_for_nobody(
+    files: dict[str, str], other: dict[str, str]
+) -> None:
+    assert dict(settings(files["grafana.ini"])["metrics"]) == {
+        "enabled": "true",
+        "basic_auth_username": "prometheus",
+        "basic_auth_password": "$__file{/etc/bic/grafana/metrics_password}",
+    }
+    assert dict(settings(other["grafana.ini"])["metrics"]) == {"enabled": "false"}
+
+
 def test_every_prometheus_is_a_data_source_and_the_first_is_shown(files: dict[str, str]) -> None:
     found = yaml.safe_load(files["datasources.yaml"])
     assert found["prune"] is True
@@ -153,9 +170,13 @@ def test_only_a_low_port_gives_a_capability(files: dict[str, str], other: dict[s
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "short passwords": (
+    "a short password": (
         {"grafana_admin_password": "short"},
-        "grafana_admin_password and grafana_metrics_password must have at least 20 characters each.",
+        "grafana_admin_password has 5 characters; give it at least 20.",
+    ),
+    "a short password of its metrics": (
+        {"grafana_metrics_password": "short"},
+        "grafana_metrics_password has 5 characters; give it at least 20, or leave it empty",
     ),
     "a short key": (
         {"grafana_secret_key": "k" * 31},
