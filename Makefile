@@ -1,6 +1,6 @@
 # What a contributor does here. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv host-packages demo demo-down test check lint unit contract resilience bench integration molecule \
+.PHONY: help venv host-packages test-packages demo demo-down test check lint unit contract resilience bench integration molecule \
   lock clean rule-checkers
 
 VENV := .venv
@@ -20,7 +20,7 @@ demo: host-packages venv ## Build and deploy a small nation on this machine, and
 demo-down: venv ## Remove all that the demo made: hosts, mounts, bridge, firewall rules
 	@$(BIN)/bic sandbox down
 
-test: host-packages venv rule-checkers lint unit contract resilience molecule integration ## Run all tests
+test: test-packages venv rule-checkers lint unit contract resilience molecule integration ## Run all tests
 
 check: venv rule-checkers lint unit ## What to run before each commit: no root needed, a few minutes
 
@@ -61,6 +61,9 @@ $(BIN)/promtool: | venv
 
 host-packages: ## Install the Debian packages that this machine lacks (root)
 	@sandbox/install-host-packages
+
+test-packages: ## Install them, and the browser that looks at pages in the tests (root)
+	@sandbox/install-host-packages chromium
 
 lock: venv ## Renew the lock files
 	@requirements/make-locks $(BIN)/uv
