@@ -20,7 +20,9 @@ demo: host-packages venv ## Build and deploy a small nation on this machine, and
 demo-down: venv ## Remove all that the demo made: hosts, mounts, bridge, firewall rules
 	@$(BIN)/bic sandbox down
 
-test: test-packages venv rule-checkers lint unit contract resilience molecule integration ## Run all tests
+test: test-packages venv rule-checkers lint unit ## Run all tests
+	@# Tests that mostly wait for servers and hosts run beside each other.
+	@$(MAKE) --jobs=3 contract molecule integration resilience
 
 check: venv rule-checkers lint unit ## What to run before each commit: no root needed, a few minutes
 
@@ -47,7 +49,7 @@ molecule: venv ## Each role by itself on hosts of its own (root)
 	@molecule/run $(SCENARIOS)
 
 integration: venv ## The whole nation on a fleet of its own (root)
-	$(BIN)/pytest tests/integration
+	$(BIN)/pytest -n 2 --dist loadgroup tests/integration
 
 venv: $(VENV)/.locked ## Make or update the virtual environment from the lock files
 
