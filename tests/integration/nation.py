@@ -130,7 +130,7 @@ class Nation:
 def copy_inventory(folder: Path, fleet: str, network: str) -> Path:
     """Copy the sandbox's inventory for a fleet of another name and address range (such as `10.78.0`).
 
-    It has none of the hosts that only have what all have, and one team more.
+    It has none of the hosts that only have what all have, one team more, and rule bases of one engine.
     """
     inventory = folder / "inventory"
     shutil.copytree(REPOSITORY / "inventories" / "sandbox", inventory)
@@ -139,6 +139,8 @@ def copy_inventory(folder: Path, fleet: str, network: str) -> Path:
         path.write_text(text.replace("fleet: demo", f"fleet: {fleet}"))
     platform = inventory / "platform.yml"
     platform.write_text(without_idle_hosts(platform.read_text()))
+    rules = inventory / "policies" / "rules.yml"
+    rules.write_text(rules.read_text().replace("  file-names: {}\n", ""))
     with (inventory / "facilities" / "nantes.yml").open("a") as facility:
         facility.write(FOREIGN_TEAM)
     return inventory

@@ -249,7 +249,7 @@ def test_a_facility_from_its_file_to_an_empty_second_plan_and_away_again(nation:
     kept = {note["key"] for note in json.loads(plan.output)["kept"]}
     # The storage resource held nothing: it is gone.
     assert kept == {"irods/bicZone/user/mleroy", "irods/bicZone/user/pgarrigou"}
-    history = nation.bic("history")
+    history = nation.bic("history", "--json")
     assert history.code == 0
     assert f"bic apply {saved}" in history.output
 

@@ -45,6 +45,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nation]:
     (folder / "inventory" / "platform.yml").write_text(PLATFORM)
     nation = Nation(folder / "inventory", environment_for(folder / "inventory", folder / "state"))
     bundle = folder / "repository.bundle"
+    fleets.down(nation.fleet, [], print)
     subprocess.run(["git", "bundle", "create", "-q", bundle, "HEAD"], cwd=REPOSITORY, check=True)
     try:
         assert nation.bic("sandbox", "up").code == 0
