@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,8 +29,9 @@ def rotate_token(
 ) -> None:
     """Give the control plane a new token, and delete the old one when the new one works.
 
-    It is written into the file that platform.yml names. Hosts that have a copy get it by site.yml --tags
-    controlplane: rotate with --keep-old, install it there, and rotate without it next time.
+    It is written into the file that platform.yml names, and stays there when site.yml brings an older one.
+    Other hosts that have a copy get it by site.yml --tags controlplane where that is run with this file:
+    rotate with --keep-old, install it there, and rotate without it next time.
     """
     from controlplane.systems.authentik.tokens import rotate
 
@@ -44,6 +46,19 @@ def rotate_token(
     for word, identifiers in (("Deleted", rotated.deleted), ("Still working", rotated.kept)):
         if identifiers:
             typer.echo(f"{word}: {', '.join(identifiers)}.")
+
+
+@app.command(name="compare-token")
+def compare_token(context: typer.Context) -> None:
+    """Say whether a token that a deployment brings, on standard input, is to replace the one that we have.
+
+    The first word is `replace` or `keep`: what was rotated since the deployment's vault was written stays.
+    """
+    from controlplane.systems.authentik.tokens import reason_to_keep
+
+    _, identity = _identity(context.obj)
+    reason = reason_to_keep(identity, sys.stdin.readline().rstrip("\r\n"))
+    typer.echo(f"keep {identity.token.where}: {reason}" if reason else f"replace {identity.token.where}")
 
 
 @app.command()

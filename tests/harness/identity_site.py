@@ -143,13 +143,14 @@ class IdentitySite:
         with mock.patch.dict("os.environ", given):
             yield
 
-    def bic(self, *arguments: str) -> Ran:
-        """Run a command as a person does, in this process."""
+    def bic(self, *arguments: str, given: str = "") -> Ran:
+        """Run a command as a person does, in this process, with a text on its standard input."""
         out, err, code = io.StringIO(), io.StringIO(), 0
         argv = ["bic", "--inventory", str(self.inventory), *arguments]
         with (
             self._environment(),
             mock.patch.object(sys, "argv", argv),
+            mock.patch.object(sys, "stdin", io.StringIO(given)),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):

@@ -296,6 +296,24 @@ def test_a_lock_ends_with_the_machine_that_holds_it(nation: Nation) -> None:
         _in_host(nation, monitor, "pkill -f /dev/shm/hold.py; rm /dev/shm/hold.py /dev/shm/hold.log")
 
 
+def test_a_play_keeps_a_token_that_was_rotated_on_its_host(nation: Nation) -> None:
+    monitor = nation.fleet.host("dc1-monitor")
+    bic = "BIC_STATE_DIR=/var/lib/bic /opt/bic/venv/bin/bic --inventory /etc/bic/inventory"
+    copy = nation.platform.state_dir / "secrets" / "authentik_token"
+    before = copy.read_text()
+    assert "has a new token" in _in_host(nation, monitor, f"{bic} identity rotate-token")
+    try:
+        play = nation.ansible("--limit", "dc1-monitor", "--tags", "controlplane")
+        assert play.code == 0, play.output[-5000:]
+        assert {int(changed) for _, changed, _ in RECAP.findall(play.output)} == {0}
+        # As the service does it: it is not root.
+        synced = _in_host(nation, monitor, f"runuser -u bic -- sh -c '{bic} sync' && echo synced")
+        assert synced.endswith("synced\n"), synced
+    finally:
+        copy.write_text(_in_host(nation, monitor, "cat /var/lib/bic/secrets/authentik_token"))
+    assert copy.read_text().strip() not in {"", before.strip()}
+
+
 def test_all_services_come_back_after_a_power_cycle(nation: Nation) -> None:
     fleet = nation.fleet
     for host in fleet.hosts:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from httpx import codes
+
 from controlplane.errors import BadInputError
 from controlplane.model import Identity
 from controlplane.systems.authentik import calls
@@ -89,6 +91,36 @@ def rotate(identity: Identity, *, keep_old: bool = False, connect: Connect = Cli
     return Rotated(me.username, identifier, made.expires, tuple(deleted), kept)
 
 
+def reason_to_keep(identity: Identity, given: str, connect: Connect = Client) -> str:
+    """Why the token that a deployment brings is not to replace the one in the file; empty when it is to.
+
+    A token that was rotated here is newer than what the deployment's vault says: it stays when the login
+    server takes it and refuses the given one, and when the server cannot be asked. Raises SecretError when
+    there is none in the file.
+    """
+    own = endpoint(identity)
+    if given == own.token:
+        return ""
+    try:
+        if _holds(connect, replace(own, token=given)) or not _holds(connect, own):
+            return ""
+    except AuthentikError as error:
+        return f"the login server cannot be asked which one holds: {error}"
+    return f"{own.host} takes it, and refuses the one that was brought"
+
+
+def _holds(connect: Connect, server: Endpoint) -> bool:
+    """Whether the server takes the token. Raises AuthentikError when it does not say."""
+    with connect(server) as client:
+        try:
+            calls.myself(client)
+        except AuthentikError as error:
+            if error.status in (codes.UNAUTHORIZED, codes.FORBIDDEN):
+                return False
+            raise
+    return True
+
+
 def _try(connect: Connect, server: Endpoint, account: int, identifier: str) -> Token:
     """The new token. Raises AuthentikError when it does not work or ends too soon."""
     with connect(server) as client:
@@ -107,16 +139,17 @@ def _try(connect: Connect, server: Endpoint, account: int, identifier: str) -> T
 
 
 def _write(file: Path, key: str) -> None:
-    """Replace the file as a whole, with the rights of the one before. Raises BadInputError."""
+    """Replace the file as a whole, with owner and rights of the one before. Raises BadInputError."""
     draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
-        mode = file.stat().st_mode & 0o777
+        before = file.stat()
         try:
             with open(draft, "x", encoding="utf-8", opener=_private) as out:
                 out.write(f"{key}\n")
                 out.flush()
                 os.fsync(out.fileno())
-            draft.chmod(mode)
+            os.chown(draft, before.st_uid, before.st_gid)
+            draft.chmod(before.st_mode & 0o777)
             draft.replace(file)
         finally:
             draft.unlink(missing_ok=True)

@@ -338,6 +338,38 @@ def test_a_rotated_token_works_and_the_old_one_does_not(settled: IdentitySite) -
     assert any(token["expiring"] for token in mine)
 
 
+def test_a_deployment_does_not_put_back_a_token_that_was_rotated_away(settled: IdentitySite) -> None:
+    site = settled
+    first = site.token_file.read_text()
+    site.admin.call("PATCH", "admin/settings/", {"default_token_duration": "days=90"})
+
+    def compared(given: str) -> str:
+        ran = site.bic("identity", "compare-token", given=given)
+        assert ran.code == 0, ran.err
+        assert given.strip() not in ran.out
+        return ran.out
+
+    same, nonsense = compared(first), compared("nonsense")
+    assert same == f"replace {site.token_file}\n"
+    assert nonsense.startswith(f"keep {site.token_file}: ")
+    assert site.bic("identity", "rotate-token", "--keep-old").code == 0
+    second = site.token_file.read_text()
+    assert compared(first).startswith("replace ")
+    assert site.bic("identity", "rotate-token").code == 0
+    third = site.token_file.read_text()
+    assert compared(first).startswith("keep ")
+    assert compared(second).startswith("keep ")
+    # Where ours is the one that ended, a deployment mends it.
+    site.token_file.write_text(second)
+    assert compared(third).startswith("replace ")
+    assert compared(first).startswith("replace ")
+    site.front.away = True
+    try:
+        assert "cannot be asked" in compared(first)
+    finally:
+        site.front.away = False
+
+
 def test_the_login_server_is_probed_and_measured_without_names_of_people(settled: IdentitySite) -> None:
     site = settled
     site.admin.user("ana@far.example", "Ana Lim")
