@@ -15,12 +15,6 @@ from sandbox.fleet import fleet as fleets
 from sandbox.fleet import prerequisites
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep the tests of the nation in one process, which deploys it once; other files have other hosts."""
-    fixtures = item.fixturenames if isinstance(item, pytest.Function) else []
-    item.add_marker(pytest.mark.xdist_group("nation" if "nation" in fixtures else item.path.stem))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _fleet_possible() -> None:
     """Skip by name and reason what this machine cannot run; in CI nothing is skipped."""
