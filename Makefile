@@ -1,6 +1,6 @@
 # What a contributor does here. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv host-packages test-packages demo demo-down test check lint unit contract resilience bench integration molecule \
+.PHONY: help venv host-packages test-packages demo demo-down test check lint unit contract resilience bench fleet integration molecule \
   lock clean rule-checkers
 
 VENV := .venv
@@ -22,7 +22,7 @@ demo-down: venv ## Remove all that the demo made: hosts, mounts, bridge, firewal
 
 test: test-packages venv rule-checkers lint unit ## Run all tests
 	@# Tests that mostly wait for servers and hosts run beside each other.
-	@$(MAKE) --jobs=3 contract molecule integration resilience
+	@$(MAKE) --jobs=3 contract molecule integration fleet resilience
 
 check: venv rule-checkers lint unit ## What to run before each commit: no root needed, a few minutes
 
@@ -40,7 +40,7 @@ contract: venv ## Tests of the clients against the stand-ins, or against real se
 	$(BIN)/pytest -n 2 --dist loadfile tests/contract
 
 resilience: venv ## Applies that are killed at every point, and servers that fail in every way
-	$(BIN)/pytest -n 2 --dist loadgroup tests/resilience tests/bench
+	$(BIN)/pytest -n 2 --dist loadfile tests/resilience tests/bench
 
 bench: venv ## Benchmarks: ratios measured in one run against one server; half an hour
 	$(BIN)/python tests/bench/bench.py
@@ -49,7 +49,10 @@ molecule: venv ## Each role by itself on hosts of its own (root)
 	@molecule/run $(SCENARIOS)
 
 integration: venv ## The whole nation on a fleet of its own (root)
-	$(BIN)/pytest -n 2 --dist loadgroup tests/integration
+	$(BIN)/pytest tests/integration
+
+fleet: venv ## The fleet by itself, and on a fresh machine (root)
+	$(BIN)/pytest tests/fleet
 
 venv: $(VENV)/.locked ## Make or update the virtual environment from the lock files
 

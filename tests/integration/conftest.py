@@ -9,27 +9,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "harness"))
 
-from nation import FLEET, KILL_POINTS, NETWORK, Nation, copy_inventory, environment_for
+from nation import FLEET, KILL_POINTS, NETWORK, Nation, copy_inventory, environment_for, require_fleet
 
 from sandbox.fleet import fleet as fleets
-from sandbox.fleet import prerequisites
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep the tests of the nation in one process, which deploys it once; other files have other hosts."""
-    fixtures = item.fixturenames if isinstance(item, pytest.Function) else []
-    item.add_marker(pytest.mark.xdist_group("nation" if "nation" in fixtures else item.path.stem))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _fleet_possible() -> None:
-    """Skip by name and reason what this machine cannot run; in CI nothing is skipped."""
-    problems = list(prerequisites.problems())
-    if problems:
-        reason = "this machine cannot run a fleet: " + "; ".join(problems)
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    require_fleet()
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,6 @@ SEED = os.environ.get("BIC_KILL_SEED", "1")
 CUTS: tuple[Literal["before", "after"], ...] = ("before", "after")
 LANES = 2
 
-# Whoever runs one of these tests tries all the points.
-pytestmark = pytest.mark.xdist_group("kills")
-
 
 @pytest.fixture(scope="module")
 def outcomes() -> Iterator[list[Future[Outcome]]]:

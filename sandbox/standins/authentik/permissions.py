@@ -1,5 +1,7 @@
 """What a person may do: as superuser, by global permissions of roles, by permissions on objects."""
 
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from . import accounts
@@ -58,7 +60,8 @@ SPECIAL = {
 }
 
 
-def known() -> dict[str, tuple[str, str]]:
+@functools.cache
+def known() -> Mapping[str, tuple[str, str]]:
     """Return all permissions: for `app.codename` the model and what it is called."""
     found = {}
     for name, model in MODELS.items():

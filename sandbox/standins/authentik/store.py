@@ -45,6 +45,12 @@ def column(field: str) -> str:
     return field if field == "pk" else f"json_extract(data, '$.{field}')"
 
 
+def _equal(fields: Mapping[str, object]) -> tuple[str, list[object]]:
+    """The condition, with its values, that fields have these values."""
+    conditions = " AND ".join(f"{column(name)} IS ?" for name in fields)
+    return conditions, [int(value) if isinstance(value, bool) else value for value in fields.values()]
+
+
 def _families() -> list[Model]:
     return [model for model in MODELS.values() if model.base is None]
 
@@ -79,13 +85,12 @@ class Tx:
 
     def find(self, model: str, **equal: object) -> Row | None:
         """Return the first object whose fields have these values."""
-        found = self.select(model, **equal)
+        found = self.rows(model, *_equal(equal), limit=1)
         return found[0] if found else None
 
     def select(self, model: str, **equal: object) -> list[Row]:
         """Return the objects whose fields have these values."""
-        conditions = " AND ".join(f"{column(name)} IS ?" for name in equal)
-        return self.rows(model, conditions, [int(v) if isinstance(v, bool) else v for v in equal.values()])
+        return self.rows(model, *_equal(equal))
 
     def rows(
         self,
@@ -386,7 +391,7 @@ def _indexes(family: Model, model: Model) -> Iterator[str]:
                 f'CREATE UNIQUE INDEX IF NOT EXISTS "{model.name}.{name}" ON "{family.name}"'
                 f" ({column(name)}){only if model.base else ''}"
             )
-        elif isinstance(field, Ref):
+        elif field.indexed or isinstance(field, Ref):
             yield f'CREATE INDEX IF NOT EXISTS "{model.name}.{name}" ON "{family.name}" ({column(name)})'
     for names in model.unique_together:
         columns = ", ".join(column(name) for name in names)

@@ -20,10 +20,10 @@ def enqueue(tx: Tx, actor: str, arguments: dict[str, Any], related: tuple[str, s
 
 def take(tx: Tx) -> Row | None:
     """Take the oldest queued task."""
-    queued = tx.rows(TASK, "json_extract(data, '$.state') = 'queued'", order=("created",), limit=1)
-    if not queued:
+    queued = tx.find(TASK, state="queued")
+    if queued is None:
         return None
-    return tx.update(TASK, queued[0]["pk"], {"state": "running", "mtime": clock.now()})
+    return tx.update(TASK, queued["pk"], {"state": "running", "mtime": clock.now()})
 
 
 def requeue_running(tx: Tx) -> None:

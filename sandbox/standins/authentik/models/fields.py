@@ -45,6 +45,8 @@ class Field:
     hidden: bool = False
     """Kept, but no part of the API."""
     unique: bool = False
+    indexed: bool = False
+    """Objects are looked up by its value where there may be many."""
     api_name: str = ""
     """Its name in the API, where that cannot be its own."""
 

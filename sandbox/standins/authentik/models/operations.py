@@ -149,7 +149,9 @@ register(
             "arguments": Json(default={}),
             "rel_obj_model": Text(default=None, null=True),
             "rel_obj_id": Text(default=None, null=True),
-            "state": Choice(default="queued", choices=("queued", "running", "done", "rejected")),
+            "state": Choice(
+                default="queued", choices=("queued", "running", "done", "rejected"), indexed=True
+            ),
             "aggregated_status": Text(default="queued"),
             "messages": Json(default=[], mapping=False),
             "created": Time(default=clock.now, read_only=True),

@@ -8,11 +8,13 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from irods.session import iRODSSession
 from sandbox_inventory import without_idle_hosts
 
 from controlplane.model import Platform, load_platform
 from sandbox.demo import ansible
+from sandbox.fleet import prerequisites
 from sandbox.fleet.spec import FleetSpec, fleet_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -146,10 +148,22 @@ def copy_inventory(folder: Path, fleet: str, network: str) -> Path:
     return inventory
 
 
+def require_fleet() -> None:
+    """Skip by name and reason what this machine cannot run; in CI nothing is skipped."""
+    problems = list(prerequisites.problems())
+    if problems:
+        reason = "this machine cannot run a fleet: " + "; ".join(problems)
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
 def environment_for(inventory: Path, state: Path) -> dict[str, str]:
     """The environment in which commands work on that inventory."""
+    # A demo is no part of the make that runs the tests.
+    inherited = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL"}}
     return {
-        **os.environ,
+        **inherited,
         "BIC_INVENTORY": str(inventory),
         "BIC_STATE_DIR": str(state),
         **ansible.environment(),
