@@ -87,9 +87,9 @@ class Admin:
     def activate(self, username: str, *, active: bool) -> None:
         self.call("PATCH", f"core/users/{self.keys[username]}/", {"is_active": active})
 
-    def token(self, username: str, intent: str = "api") -> tuple[str, str]:
+    def token(self, username: str, intent: str = "api", identifier: str = "") -> tuple[str, str]:
         """A new token of somebody: its identifier and its key."""
-        identifier = f"{username.replace('.', '-').replace('@', '-')}-{secrets.token_hex(4)}"
+        identifier = identifier or f"{username.replace('.', '-').replace('@', '-')}-{secrets.token_hex(4)}"
         body = {"identifier": identifier, "intent": intent, "user": self.keys[username], "expiring": False}
         self.call("POST", "core/tokens/", body)
         return identifier, str(self.call("GET", f"core/tokens/{identifier}/view_key/")["key"])
@@ -190,7 +190,7 @@ def identity_site(folder: Path, nation: Nation, pki: Pki | None = None) -> Itera
             site.edit(f"facilities/{file.name}", _from_login_server)
         admin.user(CONTROL_PLANE, kind="service_account")
         admin.role("bic-control-plane", CONTROL_PLANE, GRANTED)
-        site.token_file.write_text(admin.token(CONTROL_PLANE)[1])
+        site.token_file.write_text(admin.token(CONTROL_PLANE, identifier=CONTROL_PLANE)[1])
         yield site
 
 

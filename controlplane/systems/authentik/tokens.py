@@ -56,7 +56,8 @@ def rotate(identity: Identity, *, keep_old: bool = False, connect: Connect = Cli
     server = endpoint(identity)
     with connect(server) as client:
         me = calls.myself(client)
-        ours = re.compile(rf"{re.escape(me.username)}-\d{{8}}-[0-9a-f]{{8}}")
+        # The deployment's first one has the account's name.
+        ours = re.compile(rf"{re.escape(me.username)}(-\d{{8}}-[0-9a-f]{{8}})?")
         tokens = calls.tokens(client, {"user__username": me.username, "intent": "api"})
         mine = [token.identifier for token in tokens if token.user == me.pk and token.intent == "api"]
         in_use = {identifier for identifier in mine if calls.key_of(client, identifier) == server.token}
