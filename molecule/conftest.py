@@ -8,16 +8,23 @@ import os
 import socket
 import ssl
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from testinfra.host import Host
 
 CONNECT_TIMEOUT = 3.0
+#: The fleet's gateway is this machine.
+GATEWAY = "10.79.0.1"
+#: Where the webhooks of scenarios lead, which may run at the same time.
+WEBHOOK_PORTS = {"prometheus": 18093, "alertmanager": 18094}
 
 
 @pytest.fixture
@@ -95,3 +102,35 @@ def converge(**variables: object) -> subprocess.CompletedProcess[str]:
         timeout=600,
         check=False,
     )
+
+
+class Webhook(HTTPServer):
+    """Takes notifications as the operations team's tool would."""
+
+    def __init__(self) -> None:
+        super().__init__((GATEWAY, WEBHOOK_PORTS[os.environ["MOLECULE_SCENARIO_NAME"]]), Notification)
+        self.received: list[tuple[str, dict[str, Any]]] = []
+
+
+class Notification(BaseHTTPRequestHandler):
+    server: Webhook
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.received.append((self.headers.get("Authorization", ""), json.loads(body)))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    """A listener on this machine where the scenario's webhook points."""
+    with Webhook() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()

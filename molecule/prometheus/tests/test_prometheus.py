@@ -1,26 +1,22 @@
-"""Prometheus and Alertmanager: what they watch, whom they tell, and which files they refuse."""
+"""Prometheus: what it watches, whom it tells, and which files it refuses."""
 
 from __future__ import annotations
 
 import json
 import os
 import ssl
-import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from conftest import converge, eventually, reachable
+from conftest import Webhook, converge, eventually
 from testinfra.host import Host
 
-GATEWAY = "10.79.0.1"
-WEBHOOK_PORT = 18093
-PORTS = {"prometheus": 9090, "alertmanager": 9093}
+UNIT, PORT = "prometheus", 9090
 PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
 FIRING_RULE = """
 groups:
@@ -32,23 +28,22 @@ groups:
 """
 BROKEN_RULE = FIRING_RULE.replace("vector(1)", "vector(1")
 
-Get = Callable[[str, str], Any]
+Get = Callable[[str], Any]
 
 
 @pytest.fixture
 def get(address: str, tls: ssl.SSLContext) -> Get:
-    """Reads a path of one of the services over TLS, as JSON."""
+    """Reads a path of the service over TLS, as JSON."""
 
-    def read(service: str, path: str) -> Any:
-        url = f"https://{address}:{PORTS[service]}{path}"
-        with urllib.request.urlopen(url, context=tls, timeout=10) as answer:
+    def read(path: str) -> Any:
+        with urllib.request.urlopen(f"https://{address}:{PORT}{path}", context=tls, timeout=10) as answer:
             return json.load(answer)
 
     return read
 
 
 def alert_names(get: Get) -> set[str]:
-    groups = get("prometheus", "/api/v1/rules?type=alert")["data"]["groups"]
+    groups = get("/api/v1/rules?type=alert")["data"]["groups"]
     return {rule["name"] for group in groups for rule in group["rules"]}
 
 
@@ -60,7 +55,7 @@ def names_in_files() -> set[str]:
 
 def test_every_target_is_up(get: Get) -> None:
     def health() -> dict[str, str]:
-        targets = get("prometheus", "/api/v1/targets?state=active")["data"]["activeTargets"]
+        targets = get("/api/v1/targets?state=active")["data"]["activeTargets"]
         return {target["scrapePool"]: target["health"] for target in targets}
 
     assert eventually(lambda: set(health().values()) == {"up"}, 20), health()
@@ -68,7 +63,7 @@ def test_every_target_is_up(get: Get) -> None:
 
 
 def test_samples_carry_the_labels_of_the_inventory(get: Get) -> None:
-    (sample,) = get("prometheus", "/api/v1/query?query=up{job='node'}")["data"]["result"]
+    (sample,) = get("/api/v1/query?query=up{job='node'}")["data"]["result"]
     assert sample["metric"]["host"] == "mol-prometheus"
     assert sample["metric"]["data_centre"] == "dc1"
     assert sample["metric"]["environment"] == "molecule"
@@ -80,81 +75,54 @@ def test_a_new_target_needs_no_reload(host: Host, get: Get) -> None:
     added = json.dumps([{"targets": ["192.0.2.1:9187"], "labels": {"host": "added"}}])
     try:
         host.check_output("printf %%s %s > %s.new && mv %s.new %s", added, file, file, file)
-        assert eventually(
-            lambda: "added" in json.dumps(get("prometheus", "/api/v1/targets?state=active")["data"]), 10
-        )
+        assert eventually(lambda: "added" in json.dumps(get("/api/v1/targets?state=active")["data"]), 10)
     finally:
         host.check_output("printf '[\n]\n' > %s.new && mv %s.new %s", file, file, file)
 
 
-@pytest.mark.parametrize("service", PORTS)
-def test_plaintext_is_refused(address: str, service: str) -> None:
+def test_plaintext_is_refused(address: str) -> None:
     with pytest.raises(urllib.error.HTTPError, match="400"):
-        urllib.request.urlopen(f"http://{address}:{PORTS[service]}/-/ready", timeout=10)
+        urllib.request.urlopen(f"http://{address}:{PORT}/-/ready", timeout=10)
 
 
-@pytest.mark.parametrize("service", PORTS)
-def test_certificate_is_the_authoritys(address: str, service: str) -> None:
+def test_certificate_is_the_authoritys(address: str) -> None:
     with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
-        urllib.request.urlopen(f"https://{address}:{PORTS[service]}/-/ready", timeout=10)
+        urllib.request.urlopen(f"https://{address}:{PORT}/-/ready", timeout=10)
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
-@pytest.mark.parametrize("service", PORTS)
-def test_old_tls_is_refused(address: str, authority: Path, service: str) -> None:
+def test_old_tls_is_refused(address: str, authority: Path) -> None:
     old = ssl.create_default_context(cafile=str(authority))
     old.set_ciphers("ALL:@SECLEVEL=0")
     old.minimum_version = ssl.TLSVersion.TLSv1
     old.maximum_version = ssl.TLSVersion.TLSv1_1
     # The server's own word: a client that cannot speak the old protocol fails with another one.
     with pytest.raises(urllib.error.URLError, match="TLSV1_ALERT_PROTOCOL_VERSION"):
-        urllib.request.urlopen(f"https://{address}:{PORTS[service]}/-/ready", context=old, timeout=10)
-
-
-def test_gossip_between_alertmanagers_is_off(host: Host, address: str) -> None:
-    assert not host.socket("tcp://9094").is_listening
-    assert not reachable(address, 9094)
+        urllib.request.urlopen(f"https://{address}:{PORT}/-/ready", context=old, timeout=10)
 
 
 def test_prometheus_knows_its_alertmanager(get: Get) -> None:
-    known = get("prometheus", "/api/v1/alertmanagers")["data"]["activeAlertmanagers"]
+    known = get("/api/v1/alertmanagers")["data"]["activeAlertmanagers"]
     assert [entry["url"] for entry in known] == ["https://10.79.0.16:9093/api/v2/alerts"]
-
-
-def test_alertmanager_shows_no_secret(host: Host, get: Get, state_dir: Path) -> None:
-    secrets = [file.read_text().strip() for file in (state_dir / "secrets").iterdir()]
-    assert len(secrets) == 2
-    configuration = host.file("/etc/prometheus/alertmanager.yml")
-    assert all(secret in configuration.content_string for secret in secrets)
-    assert (configuration.mode, configuration.user, configuration.group) == (0o640, "root", "prometheus")
-    shown = json.dumps(get("alertmanager", "/api/v2/status"))
-    assert "operations@mol.example" in shown
-    assert not any(secret in shown for secret in secrets)
 
 
 def test_rules_are_loaded(get: Get) -> None:
     assert alert_names(get) == names_in_files()
 
 
-@pytest.mark.parametrize("unit", ["prometheus", "prometheus-alertmanager"])
-def test_unit_is_confined(host: Host, unit: str) -> None:
+def test_unit_is_confined(host: Host) -> None:
     # In tenths: systemd calls up to 3.0 well protected.
-    host.run_expect([0], f"systemd-analyze security --threshold=30 {unit}.service")
+    host.run_expect([0], f"systemd-analyze security --threshold=30 {UNIT}.service")
 
 
-@pytest.mark.parametrize(
-    ("unit", "service"), [("prometheus", "prometheus"), ("prometheus-alertmanager", "alertmanager")]
-)
-def test_unit_comes_back_after_a_kill(
-    host: Host, address: str, tls: ssl.SSLContext, unit: str, service: str
-) -> None:
-    before = host.check_output("systemctl show --property=MainPID --value %s", unit)
-    host.check_output("systemctl kill --signal=KILL %s", unit)
+def test_unit_comes_back_after_a_kill(host: Host, address: str, tls: ssl.SSLContext) -> None:
+    before = host.check_output("systemctl show --property=MainPID --value %s", UNIT)
+    host.check_output("systemctl kill --signal=KILL %s", UNIT)
 
     def ready() -> bool:
-        if host.check_output("systemctl show --property=MainPID --value %s", unit) in {"0", before}:
+        if host.check_output("systemctl show --property=MainPID --value %s", UNIT) in {"0", before}:
             return False
-        url = f"https://{address}:{PORTS[service]}/-/ready"
+        url = f"https://{address}:{PORT}/-/ready"
         with urllib.request.urlopen(url, context=tls, timeout=5) as answer:
             return bool(answer.status == 200)
 
@@ -169,38 +137,6 @@ def test_a_broken_rule_file_is_refused_and_the_old_rules_stay(host: Host, get: G
     assert "unclosed left parenthesis" in result.stdout + result.stderr, "promtool says what is wrong"
     assert host.file("/etc/prometheus/rules.yml").content_string == before
     assert alert_names(get) == names_in_files()
-
-
-class Webhook(HTTPServer):
-    """Takes notifications as the operations team's tool would."""
-
-    def __init__(self) -> None:
-        super().__init__((GATEWAY, WEBHOOK_PORT), Notification)
-        self.received: list[tuple[str, dict[str, Any]]] = []
-
-
-class Notification(BaseHTTPRequestHandler):
-    server: Webhook
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.received.append((self.headers.get("Authorization", ""), json.loads(body)))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def webhook() -> Iterator[Webhook]:
-    """A listener on this machine where the scenario's webhook points."""
-    with Webhook() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 def test_new_rules_are_taken_up_and_their_alert_is_delivered(

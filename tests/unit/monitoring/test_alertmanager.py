@@ -16,7 +16,7 @@ import yaml
 from rendering import run_tasks
 
 PROJECT = Path(__file__).parents[3]
-ROLE = PROJECT / "roles/prometheus"
+ROLE = PROJECT / "roles/alertmanager"
 
 REFERENTS = [{"facility": name, "to": [f"it@{name}.example"]} for name in ("lille", "nantes")]
 ZONES = {
@@ -40,7 +40,7 @@ def configured(folder: Path, **given: object) -> Path:
     (play,) = [
         each for each in yaml.safe_load((PROJECT / "site.yml").read_text()) if each["hosts"] == "prometheus"
     ]
-    names = ("prometheus_alertmanager_dependencies", "prometheus_alertmanager_referents")
+    names = ("alertmanager_dependencies", "alertmanager_referents")
     file = folder / "alertmanager.yml"
     task = {
         "name": "Write it",
@@ -59,13 +59,13 @@ def configured(folder: Path, **given: object) -> Path:
 def configuration(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return configured(
         tmp_path_factory.mktemp("alertmanager"),
-        prometheus_alertmanager_email=EMAIL,
-        prometheus_alertmanager_webhooks=[{"url": "https://chat.x.example/hook"}],
-        prometheus_alertmanager_heartbeat={"url": "https://heartbeat.x.example/beat"},
+        alertmanager_email=EMAIL,
+        alertmanager_webhooks=[{"url": "https://chat.x.example/hook"}],
+        alertmanager_heartbeat={"url": "https://heartbeat.x.example/beat"},
     )
 
 
-@pytest.mark.parametrize("given", [{}, {"prometheus_alertmanager_email": EMAIL}], ids=["nobody", "email"])
+@pytest.mark.parametrize("given", [{}, {"alertmanager_email": EMAIL}], ids=["nobody", "email"])
 def test_every_configuration_is_valid(tmp_path: Path, given: Mapping[str, Any]) -> None:
     file = configured(tmp_path, **given)
     checked = subprocess.run(
