@@ -20,8 +20,8 @@ demo: host-packages venv ## Build and deploy a small nation on this machine, and
 demo-down: venv ## Remove all that the demo made: hosts, mounts, bridge, firewall rules
 	@$(BIN)/bic sandbox down
 
+# Tests that mostly wait for servers and hosts run beside each other.
 test: test-packages venv rule-checkers lint unit ## Run all tests
-	@# Tests that mostly wait for servers and hosts run beside each other.
 	@$(MAKE) --jobs=3 contract molecule integration fleet resilience
 
 check: venv rule-checkers lint unit ## What to run before each commit: no root needed, a few minutes

@@ -71,6 +71,6 @@ def test_a_refused_login_leaves_no_connection(irods_server):
             for _ in range(3):
                 with pytest.raises(LoginError):
                     client.call(lambda session: session.users.get(irods_server.user))
-                assert connections_to(irods_server.port) == before
+                assert connections_to(irods_server.port) <= before
     finally:
         gc.enable()
