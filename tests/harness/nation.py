@@ -26,6 +26,9 @@ DEMO_DEADLINE = 1800
 #: Name and address range of the nation's fleet.
 FLEET, NETWORK = "itest", "10.78.0"
 
+#: The release that the nation's zone has at first: the one before that of the stand-in.
+OLDER_IRODS = "5.0.1"
+
 #: A team whose PI comes from another institution: people meet it by logging in.
 FOREIGN_TEAM = """\
   - id: light-sheet
@@ -132,7 +135,8 @@ class Nation:
 def copy_inventory(folder: Path, fleet: str, network: str) -> Path:
     """Copy the sandbox's inventory for a fleet of another name and address range (such as `10.78.0`).
 
-    It has none of the hosts that only have what all have, one team more, and rule bases of one engine.
+    It has none of the hosts that only have what all have, one team more, rule bases of one engine, and an
+    older release of iRODS.
     """
     inventory = folder / "inventory"
     shutil.copytree(REPOSITORY / "inventories" / "sandbox", inventory)
@@ -145,7 +149,12 @@ def copy_inventory(folder: Path, fleet: str, network: str) -> Path:
     rules.write_text(rules.read_text().replace("  file-names: {}\n", ""))
     with (inventory / "facilities" / "nantes.yml").open("a") as facility:
         facility.write(FOREIGN_TEAM)
+    set_irods_version(inventory, OLDER_IRODS)
     return inventory
+
+
+def set_irods_version(inventory: Path, version: str) -> None:
+    (inventory / "group_vars" / "all" / "packages.yml").write_text(f"---\nirods_server_version: {version}\n")
 
 
 def require_fleet() -> None:

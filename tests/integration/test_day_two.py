@@ -1,16 +1,19 @@
-"""Day two of a zone: its catalogue is backed up, the backup proven, and the zone taken back to it."""
+"""Day two of a zone: it is upgraded, the upgrade undone, and its catalogue taken back to a backup."""
 
 import json
 import time
 
-from nation import BIN, Nation, Run
+from nation import BIN, OLDER_IRODS, Nation, Run, set_irods_version
 
 from controlplane.systems.irods.client import endpoint, open_session
+from sandbox.standins.irods.release import VERSION
+
+NEWER_IRODS = ".".join(map(str, VERSION))
 
 
-def play(nation: Nation, name: str, *words: str) -> Run:
+def play(nation: Nation, name: str, *words: str, until: str | None = None) -> Run:
     inventory = nation.inventory / "platform.yml"
-    return nation.run(BIN / "ansible-playbook", "-i", inventory, f"playbooks/{name}.yml", *words)
+    return nation.run(BIN / "ansible-playbook", "-i", inventory, f"playbooks/{name}.yml", *words, until=until)
 
 
 def collections(nation: Nation, new: str = "") -> set[str]:
@@ -22,6 +25,17 @@ def collections(nation: Nation, new: str = "") -> set[str]:
         if new:
             session.collections.create(f"{home}/{new}")
         return {collection.name for collection in session.collections.get(home).subcollections}
+
+
+def versions(nation: Nation) -> dict[str, str]:
+    """What each server of the zone answers as."""
+    platform = nation.platform
+    (zone,) = platform.zones.values()
+    found = {}
+    for name in (zone.catalog_provider, *zone.catalog_consumers):
+        with open_session(endpoint(zone, platform.hosts[name])) as session:
+            found[name] = ".".join(map(str, session.server_version))
+    return found
 
 
 def backups(nation: Nation) -> list[str]:
@@ -66,3 +80,35 @@ def test_zone_is_taken_back_to_its_backup_and_no_further_unless_told(nation: Nat
     restored = play(nation, "irods-restore", *words, "-e", "accept_loss=true")
     assert restored.code == 0, restored.output
     assert collections(nation) == before
+
+
+def test_zone_is_upgraded_though_killed_and_the_upgrade_undone(nation: Nation) -> None:
+    kept, lost = f"day-two-old-{time.time_ns()}", f"day-two-new-{time.time_ns()}"
+    before = collections(nation, kept)
+    wait_for_the_database(nation, kept)
+    servers = versions(nation)
+    assert set(servers.values()) == {OLDER_IRODS}
+
+    set_irods_version(nation.inventory, NEWER_IRODS)
+    refused = nation.ansible("--limit", "dc1-icat", "--tags", "irods_server")
+    assert refused.code != 0
+    assert "run playbooks/irods-upgrade.yml" in " ".join(refused.output.split())
+    killed = play(nation, "irods-upgrade", until="irods_server : Upgrade configuration and catalogue")
+    assert killed.killed_at
+    upgraded = play(nation, "irods-upgrade")
+    assert upgraded.code == 0, upgraded.output
+    assert versions(nation) == dict.fromkeys(servers, NEWER_IRODS)
+    assert collections(nation) == before
+
+    assert lost in collections(nation, lost)
+    wait_for_the_database(nation, lost)
+    refused = play(nation, "irods-rollback")
+    assert refused.code != 0
+    assert "accept_loss=true" in refused.output
+    assert versions(nation) == dict.fromkeys(servers, NEWER_IRODS)
+    undone = play(nation, "irods-rollback", "-e", "accept_loss=true")
+    assert undone.code == 0, undone.output
+    set_irods_version(nation.inventory, OLDER_IRODS)
+    assert versions(nation) == servers
+    assert collections(nation) == before
+    assert nation.bic("plan").code == 0
