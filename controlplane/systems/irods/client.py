@@ -9,11 +9,12 @@ import logging
 import ssl
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import LifoQueue
+from queue import SimpleQueue
 from types import TracebackType
 from typing import TypeVar
 
@@ -189,9 +190,11 @@ class Client:
         """Open nothing yet; at most `connections` sessions will exist."""
         self.server = server
         self.connections = connections
-        self._idle: LifoQueue[_Connected | None] = LifoQueue()
+        self._free: SimpleQueue[None] = SimpleQueue()
+        """As many as there may be more threads with a session: a semaphore that costs bulk work nothing."""
+        self._idle: deque[_Connected] = deque()
         for _ in range(connections):
-            self._idle.put(None)
+            self._free.put(None)
 
     def __enter__(self) -> "Client":
         return self
@@ -209,7 +212,8 @@ class Client:
         one needs a session that was opened `since` then, by the monotonic clock. Raises LoginError when the
         server takes no connection.
         """
-        connected = self._idle.get()
+        self._free.get()
+        connected = self._pop()
         usable = False
         try:
             if connected is not None and connected.at < since:
@@ -227,9 +231,19 @@ class Client:
                 raise
             raise reason from error
         finally:
-            if not usable and connected is not None:
-                _discard(connected.session)
-            self._idle.put(connected if usable else None)
+            if connected is not None:
+                if usable:
+                    self._idle.append(connected)
+                else:
+                    _discard(connected.session)
+            self._free.put(None)
+
+    def _pop(self) -> _Connected | None:
+        """The session that was used last, if there is one."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     def _connected(self) -> _Connected:
         at, session = time.monotonic(), open_session(self.server)
@@ -273,10 +287,12 @@ class Client:
 
     def close(self) -> None:
         """Disconnect all sessions, each when it is no longer in use."""
-        for connected in [self._idle.get() for _ in range(self.connections)]:
-            if connected is not None:
-                _discard(connected.session)
-            self._idle.put(None)
+        for _ in range(self.connections):
+            self._free.get()
+        while (connected := self._pop()) is not None:
+            _discard(connected.session)
+        for _ in range(self.connections):
+            self._free.put(None)
 
 
 def _abandon(error: Exception) -> None:
