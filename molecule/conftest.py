@@ -104,6 +104,11 @@ def converge(**variables: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+def said(result: subprocess.CompletedProcess[str]) -> str:
+    """What a play printed, as one line."""
+    return " ".join((result.stdout + result.stderr).split())
+
+
 class Webhook(HTTPServer):
     """Takes notifications as the operations team's tool would."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Webhook, converge, eventually, reachable
+from conftest import Webhook, converge, eventually, reachable, said
 from testinfra.host import Host
 
 UNIT, PORT = "prometheus-alertmanager", 9093
@@ -95,9 +95,7 @@ def test_a_broken_configuration_is_refused_and_the_old_one_stays(host: Host) -> 
     before = host.file("/etc/prometheus/alertmanager.yml").content_string
     result = converge(alertmanager_webhooks=[{"url": "no address"}])
     assert result.returncode != 0
-    assert "must begin with https:// or http:// and name a host; one of them is no address" in " ".join(
-        (result.stdout + result.stderr).split()
-    )
+    assert "must begin with https:// or http:// and name a host; one of them is no address" in said(result)
     assert host.file("/etc/prometheus/alertmanager.yml").content_string == before
 
 

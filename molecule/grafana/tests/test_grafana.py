@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import converge, eventually, reachable
+from conftest import converge, eventually, reachable, said
 from testinfra.host import Host
 
 PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
@@ -191,7 +191,7 @@ def test_a_key_with_another_fingerprint_is_refused(host: Host) -> None:
     before = host.file("/etc/apt/keyrings/grafana.asc").content_string
     result = converge(grafana_apt_key_fingerprint="0" * 40)
     assert result.returncode != 0
-    assert "does not have the fingerprint 0000" in " ".join(result.stdout.split())
+    assert "does not have the fingerprint 0000" in said(result)
     assert host.file("/etc/apt/keyrings/grafana.asc").content_string == before
 
 
@@ -202,7 +202,7 @@ def test_dashboards_with_one_uid_are_refused_and_the_old_ones_stay(
         (tmp_path / f"{name}.json").write_text('{"uid": "bic-overview", "title": "Twins", "panels": []}')
     result = converge(grafana_dashboards_dir=str(tmp_path))
     assert result.returncode != 0
-    assert "needs a uid that no other has" in " ".join(result.stdout.split())
+    assert "needs a uid that no other has" in said(result)
     assert found(get) == DASHBOARDS
 
 

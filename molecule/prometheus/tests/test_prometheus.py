@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Webhook, converge, eventually
+from conftest import Webhook, converge, eventually, said
 from testinfra.host import Host
 
 UNIT, PORT = "prometheus", 9090
@@ -134,7 +134,7 @@ def test_a_broken_rule_file_is_refused_and_the_old_rules_stay(host: Host, get: G
     before = host.file("/etc/prometheus/rules.yml").content_string
     result = converge(prometheus_rules_dir=str(tmp_path))
     assert result.returncode != 0
-    assert "unclosed left parenthesis" in result.stdout + result.stderr, "promtool says what is wrong"
+    assert "unclosed left parenthesis" in said(result), "promtool says what is wrong"
     assert host.file("/etc/prometheus/rules.yml").content_string == before
     assert alert_names(get) == names_in_files()
 
