@@ -85,7 +85,8 @@ create table r_quota_usage (user_id integer, resc_id integer, quota_usage intege
     key (user_id, resc_id));
 create table r_rule_exec (rule_exec_id integer primary key, rule_name text, rei_file_path text, user_name
     text, exe_address text, exe_time text, exe_frequency text, priority text, estimated_exe_time text,
-    notification_addr text, last_exe_time text, exe_status text, exe_context text);
+    notification_addr text, last_exe_time text, exe_status text, exe_context text,
+    lock_host text default '', lock_host_pid text default '', lock_ts text default '');
 create table r_ticket_main (ticket_id integer primary key, ticket_string text, ticket_type text, user_id
     integer, object_id integer, object_type text, uses_limit integer, uses_count integer, ticket_expiry_ts
     text, restrictions text, create_ts text, modify_ts text, write_file_count integer, write_file_limit
@@ -98,23 +99,16 @@ _GRID_CONFIGURATION = """
     insert into r_grid_configuration values ('delay_server', 'successor', '');
     insert into r_grid_configuration values ('authentication', 'password_extend_lifetime', '1');
     insert into r_grid_configuration values ('authentication', 'password_max_time', '1209600');
-    insert into r_grid_configuration values ('authentication', 'password_min_time', '121')
+    insert into r_grid_configuration values ('authentication', 'password_min_time', '121');
+    insert into r_grid_configuration values ('access_time', 'queue_name_prefix', 'irods_access_time_queue_');
+    insert into r_grid_configuration values ('access_time', 'queue_size', '20000');
+    insert into r_grid_configuration values ('access_time', 'batch_size', '20000');
+    insert into r_grid_configuration values ('access_time', 'resolution_in_seconds', '86400')
 """
 #: The version of the tables above.
 _FIRST_VERSION = 11
-#: What brings them to each further version, as upstream does.
-_MIGRATIONS = {
-    12: """
-        alter table r_rule_exec add column lock_host text default '';
-        alter table r_rule_exec add column lock_host_pid text default '';
-        alter table r_rule_exec add column lock_ts text default '';
-        insert into r_grid_configuration values
-            ('access_time', 'queue_name_prefix', 'irods_access_time_queue_');
-        insert into r_grid_configuration values ('access_time', 'queue_size', '20000');
-        insert into r_grid_configuration values ('access_time', 'batch_size', '20000');
-        insert into r_grid_configuration values ('access_time', 'resolution_in_seconds', '86400')
-    """,
-}
+#: What brings them to each further version. No version lacks what a server of the series answers from.
+_MIGRATIONS = {12: "create index idx_rule_exec on r_rule_exec (exe_time)"}
 
 
 def _run(connection: sqlite3.Connection, statements: str) -> None:
