@@ -305,7 +305,7 @@ def test_a_play_keeps_a_token_that_was_rotated_on_its_host(nation: Nation) -> No
     try:
         play = nation.ansible("--limit", "dc1-monitor", "--tags", "controlplane")
         assert play.code == 0, play.output[-5000:]
-        assert {int(changed) for _, changed, _ in RECAP.findall(play.output)} == {0}
+        assert {int(changed) for _, changed, _, _ in RECAP.findall(play.output)} == {0}
         # As the service does it: it is not root.
         synced = _in_host(nation, monitor, f"runuser -u bic -- sh -c '{bic} sync' && echo synced")
         assert synced.endswith("synced\n"), synced
