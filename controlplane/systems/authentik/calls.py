@@ -3,14 +3,15 @@
 All raise AuthentikError, and those that change something MaskedError when nobody knows whether it was done.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from controlplane.systems.authentik import records
-from controlplane.systems.authentik.client import Client, Query
+from controlplane.systems.authentik.client import AuthentikError, Client, Query
 from controlplane.systems.authentik.records import Group, Member, Myself, RoleRights, Token, User
 
 GROUPS, USERS, ROLES, TOKENS = "core/groups/", "core/users/", "rbac/roles/", "core/tokens/"
+OUTPOSTS = "outposts/instances/"
 ASSIGNED = "rbac/permissions/assigned_by_roles/"
 
 Progress = Callable[[int, int], None]
@@ -158,3 +159,19 @@ def newest_change(client: Client) -> str:
     query: Query = {"actions": actions, "ordering": "-created", "page": 1, "page_size": 1}
     events = client.get("events/events/", query)["results"]
     return str(events[0]["pk"]) if events else ""
+
+
+def outposts(client: Client) -> Iterator[tuple[records.Answer, list[records.Answer]]]:
+    """The outposts beside the server and what they report of themselves: a request each, and one a page.
+
+    The embedded outpost is part of the server itself.
+    """
+    for outpost in client.pages(OUTPOSTS):
+        if str(outpost.get("managed") or "").startswith("goauthentik.io/outposts/embedded"):
+            continue
+        reports = client.read(f"{OUTPOSTS}{outpost['pk']}/health/")
+        if not isinstance(reports, list):
+            raise AuthentikError(
+                f"{client.server.host} answers what its API does not promise: an outpost's health"
+            )
+        yield outpost, reports

@@ -14,6 +14,7 @@ from controlplane.at_address import AtAddress
 from controlplane.exporter.attempts import Attempts
 from controlplane.exporter.families import Family
 from controlplane.model import Identity, Platform
+from controlplane.systems.authentik import calls
 from controlplane.systems.authentik.client import AuthentikError, Client, endpoint, tls_context
 
 INTERVAL = 60.0
@@ -154,13 +155,8 @@ def _outposts(client: Client) -> Iterator[Metric]:
     up: list[tuple[list[str], float]] = []
     outdated: list[tuple[list[str], float]] = []
     seen: list[tuple[list[str], float]] = []
-    for outpost in client.pages("outposts/instances/"):
+    for outpost, reports in calls.outposts(client):
         names = [str(outpost["name"]), str(outpost["type"])]
-        reports = client.read(f"outposts/instances/{outpost['pk']}/health/")
-        if not isinstance(reports, list):
-            raise AuthentikError(
-                f"{client.server.host} answers what its API does not promise: an outpost's health"
-            )
         limit = 3.0 * float(outpost.get("refresh_interval_s") or 300)
         latest = max((datetime.fromisoformat(str(report["last_seen"])) for report in reports), default=None)
         alive = latest is not None and (datetime.now(UTC) - latest).total_seconds() < limit

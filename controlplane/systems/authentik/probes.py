@@ -90,13 +90,9 @@ def check_outposts(identity: Identity) -> str:
     """That every outpost reports to the server, with the server's version."""
     with Client(endpoint(identity, TIMEOUT), connections=1) as client:
         names = []
-        for outpost in client.pages("outposts/instances/"):
+        for outpost, reports in calls.outposts(client):
             name = str(outpost["name"])
-            # The embedded one is part of the server itself.
-            if str(outpost.get("managed") or "").startswith("goauthentik.io/outposts/embedded"):
-                continue
-            reports = client.read(f"outposts/instances/{outpost['pk']}/health/")
-            if not isinstance(reports, list) or not reports:
+            if not reports:
                 raise CheckFailedError(f"the outpost {name} does not report to the server")
             old = [report for report in reports if report["version_outdated"]]
             if old:

@@ -138,7 +138,7 @@ def change_avu(
     *,
     as_admin: bool = False,
 ) -> None:
-    """Change one AVU of an object as `imeta` does with that verb: `add`, `rm`, or `set` in place of others."""
+    """Change one AVU of an object as `imeta` does with that verb: `add`, `rm`, `set` in place of others."""
     request(session, "MOD_AVU_METADATA_AN", change_of_avu(verb, kind, name, avu, as_admin=as_admin))
 
 

@@ -395,6 +395,8 @@ def test_the_login_server_is_probed_and_measured_without_names_of_people(settled
         assert samples["bic_authentik_people", ("false",)] == 1
         assert samples["bic_authentik_people", ("true",)] == 1  # the administrator
         assert samples["bic_authentik_logins_total", ("failed",)] == 0
+        # The embedded outpost serves no application, so nobody is told that it does not report.
+        assert not [labels for name, labels in samples if name == "bic_authentik_outpost_up"]
         assert not any("ana" in label for _, labels in samples for label in labels)
         synced = next(each for each in store_collectors(platform) if each.name == "sync")
         assert {metric.name: metric.samples[0].value for metric in synced.collect()}["bic_sync_success"] == 1
