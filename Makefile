@@ -1,6 +1,6 @@
 # What a contributor does here. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv host-packages test-packages demo demo-down test check lint unit contract resilience bench fleet integration molecule \
+.PHONY: help venv host-packages test-packages demo demo-down test check lint unit contract resilience bench fleet integration molecule game-day \
   lock clean rule-checkers
 
 VENV := .venv
@@ -50,6 +50,9 @@ molecule: venv ## Each role by itself on hosts of its own (root)
 
 integration: venv ## The whole nation on a fleet of its own (root)
 	$(BIN)/pytest tests/integration
+
+game-day: venv ## Faults on a nation of their own, and what is told of each (root); 40 minutes, not part of `test`
+	$(BIN)/pytest -s tests/game_day
 
 fleet: venv ## The fleet by itself, and on a fresh machine (root)
 	$(BIN)/pytest tests/fleet
