@@ -89,7 +89,8 @@ def _shorten_certificate(day: GameDay) -> None:
 
 def _hang_the_store(day: GameDay) -> None:
     """Hold a lock in which whoever reads the journal waits."""
-    hold = "begin; lock table run in access exclusive mode; select pg_sleep(600)"
+    ends = "set client_connection_check_interval = 1000"
+    hold = f"{ends}; begin; lock table run in access exclusive mode; select pg_sleep(600)"
     day.inside("dc1-icat", f"systemd-run --unit=game-day --uid=postgres psql -d bic -c {shlex.quote(hold)}")
 
 
@@ -208,7 +209,9 @@ def _of_services(day: GameDay) -> Iterator[Fault]:
         150,
     )
     # Nobody is told by what is down: that is what the dead man's switch is for.
-    yield stopped("the Alertmanager stops", MONITOR, "prometheus-alertmanager", {})
+    yield stopped(
+        "the Alertmanager stops", MONITOR, "prometheus-alertmanager", {"": f"Alertmanager {MONITOR}"}
+    )
     yield Fault(
         "a collector hangs",
         lambda: _hang_the_store(day),

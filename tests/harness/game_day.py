@@ -60,13 +60,13 @@ class Fault:
     mend: Callable[[], object]
     said: Mapping[str, str]
     """The alerts that people are told of, as `HostDown dc2-irods`, each with what `bic health` names as a
-    cause beside it, as `host dc2-irods`; empty where it does not look."""
+    cause beside it, as `host dc2-irods`. Either is empty where there is none."""
     within: float = 60.0
 
     @property
     def alerts(self) -> frozenset[str]:
         """All alerts that have to be told."""
-        return frozenset(self.said)
+        return frozenset(filter(None, self.said))
 
     @property
     def targets(self) -> frozenset[str]:
@@ -208,8 +208,8 @@ class GameDay:
 
         asking = threading.Thread(target=ask_health)
         try:
-            fault.break_()
             asking.start()
+            fault.break_()
             end = begun + fault.within
             while time.monotonic() < end and None in (verdict.alert_after, verdict.probe_after):
                 told = self._told_or_nothing()
