@@ -50,11 +50,16 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GameDay]:
 
 
 def _make_stale(day: GameDay) -> None:
-    with _administrator(day) as session:
+    """Write a data object again that has a replica elsewhere, which nobody copies to."""
+
+    def write() -> None:
         with session.data_objects.open(_path(session), "w", rescName="archive") as data:
             data.write(b"a game day")
-        number = session.data_objects.get(_path(session)).replicas[0].number
-        session.data_objects.modDataObjMeta({"objPath": _path(session), "replNum": number}, {"replStatus": 0})
+
+    with _administrator(day) as session:
+        write()
+        session.data_objects.replicate(_path(session), resource="nantes-raw")
+        write()
 
 
 def _remove_stale(day: GameDay) -> None:
