@@ -232,7 +232,8 @@ def _of_contents(day: GameDay) -> Iterator[Fault]:
         lambda: _make_stale(day),
         lambda: _remove_stale(day),
         {"IrodsReplicasStale bicZone": "iRODS bicZone"},
-        150,
+        # Replicas are counted every five minutes.
+        330,
     )
     yield Fault(
         "a certificate is about to expire",
