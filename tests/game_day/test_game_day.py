@@ -270,4 +270,4 @@ def test_every_fault_is_named_and_clears(day: GameDay, tmp_path: Path) -> None:
     for fault in [*_of_hosts(day, tmp_path), *_of_services(day), *_of_contents(day)]:
         verdict = day.play(fault)
         print(verdict.row(), flush=True)
-    assert [verdict.title for verdict in day.verdicts if not verdict.passed] == []
+    assert [verdict.fault.title for verdict in day.verdicts if not verdict.passed] == []

@@ -78,7 +78,7 @@ class Fault:
 class Verdict:
     """What was said of a fault."""
 
-    title: str
+    fault: Fault
     alert_after: float | None = None
     """Seconds until all its alerts were told."""
     probe_after: float | None = None
@@ -87,14 +87,13 @@ class Verdict:
     """Alerts that were told beside them."""
     clear_after: float | None = None
     """Seconds from the mend until nothing was told any more, and `bic health` named nothing."""
-    within: float = 0.0
 
     @property
     def passed(self) -> bool:
         """Whether the cause was named in time, nothing else was told, and all cleared."""
         times = (self.alert_after, self.probe_after)
         return (
-            all(t is not None and t <= self.within for t in times)
+            all(t is not None and t <= self.fault.within for t in times)
             and not self.others
             and self.clear_after is not None
         )
@@ -110,7 +109,7 @@ class Verdict:
             if self.passed
             else "FAILED" + (f", also told: {', '.join(sorted(self.others))}" if self.others else "")
         )
-        return f"{self.title:44} {times[0]}  {times[1]}  {times[2]}  {verdict}"
+        return f"{self.fault.title:44} {times[0]}  {times[1]}  {times[2]}  {verdict}"
 
 
 HEADING = f"{'fault':44} {'alert':>7}  {'probe':>7}  {'clear':>7}  verdict"
@@ -162,12 +161,18 @@ class GameDay:
         )
 
     def told(self) -> set[str]:
-        """The alerts that people are told of now: neither inhibited nor silenced."""
+        """The alerts that people are told of now: neither inhibited nor silenced.
+
+        None while the Alertmanager is away.
+        """
         url = f"https://{self.nation.address(MONITOR)}:9093/api/v2/alerts"
         context = ssl.create_default_context(cafile=str(self.nation.authority))
         only = {"active": "true", "silenced": "false", "inhibited": "false", "unprocessed": "false"}
-        answer = httpx.get(url, params=only, verify=context, timeout=10, trust_env=False).raise_for_status()
-        labels = [alert["labels"] for alert in answer.json()]
+        try:
+            answer = httpx.get(url, params=only, verify=context, timeout=10, trust_env=False)
+            labels = [alert["labels"] for alert in answer.raise_for_status().json()]
+        except httpx.HTTPError:
+            return set()
         return {_name(each) for each in labels if not each["alertname"].startswith(_ALWAYS)}
 
     def causes(self) -> set[str]:
@@ -188,14 +193,14 @@ class GameDay:
         """Wait until nothing is told and nothing found; the seconds that it took, or None."""
         begun = time.monotonic()
         while time.monotonic() < begun + seconds:
-            if not self._told_or_nothing() and not self.causes():
+            if not self.told() and not self.causes():
                 return time.monotonic() - begun
             time.sleep(1)
         return None
 
     def play(self, fault: Fault) -> Verdict:
         """Break it, listen, and mend it."""
-        verdict = Verdict(fault.title, within=fault.within)
+        verdict = Verdict(fault)
         self.verdicts.append(verdict)
         begun = time.monotonic()
         over = threading.Event()
@@ -212,7 +217,7 @@ class GameDay:
             fault.break_()
             end = begun + fault.within
             while time.monotonic() < end and None in (verdict.alert_after, verdict.probe_after):
-                told = self._told_or_nothing()
+                told = self.told()
                 verdict.others |= told - fault.alerts
                 if verdict.alert_after is None and told >= fault.alerts:
                     verdict.alert_after = time.monotonic() - begun
@@ -220,7 +225,7 @@ class GameDay:
             # What would be told a little later is noise, too.
             end = time.monotonic() + LONGEST_WAIT
             while time.monotonic() < end:
-                verdict.others |= self._told_or_nothing() - fault.alerts
+                verdict.others |= self.told() - fault.alerts
                 time.sleep(2)
         finally:
             over.set()
@@ -228,13 +233,6 @@ class GameDay:
             fault.mend()
         verdict.clear_after = self.quiet(240)
         return verdict
-
-    def _told_or_nothing(self) -> set[str]:
-        """What is told; nothing while the Alertmanager is away."""
-        try:
-            return self.told()
-        except httpx.HTTPError:
-            return set()
 
     def table(self) -> str:
         """All verdicts so far."""
