@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import ansible_mitogen
-
 from sandbox.mirror.artifacts import REPOSITORY
 
 
@@ -14,10 +12,12 @@ def environment() -> dict[str, str]:
     half the time on a machine that is all hosts at once. What tasks do, and in which order, stays the same.
     Ansible says of every strategy of somebody else's that it is deprecated, so no deprecation is shown here.
     """
-    plugins = Path(ansible_mitogen.__file__).parent / "plugins" / "strategy"
     return {
         "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
-        "ANSIBLE_STRATEGY": "mitogen_linear",
-        "ANSIBLE_STRATEGY_PLUGINS": str(plugins),
+        "ANSIBLE_STRATEGY": "mitogen_preloaded",
+        "ANSIBLE_STRATEGY_PLUGINS": str(Path(__file__).parent / "strategy"),
         "ANSIBLE_DEPRECATION_WARNINGS": "False",
+        # For a module of a collection, Mitogen looks through all collections that there are.
+        "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".venv" / "collections"),
+        "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "False",
     }
