@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,11 +12,14 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "harness"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "roles/irods_server/library"))
 
+import irods_grid
 from game_day import MONITOR, Fault, GameDay
 from irods.session import iRODSSession
 from nation import Nation, copy_inventory, environment_for, require_fleet
 
+from controlplane.systems.irods import calls
 from controlplane.systems.irods.client import endpoint, open_session
 from sandbox.federation import control as world
 from sandbox.fleet import fleet as fleets
@@ -104,6 +108,37 @@ def _edit_rule_base(day: GameDay) -> None:
         "dc1-irods", "for f in /etc/irods/bic-*.re; do cp $f /root/; echo '# by hand' >>$f; break; done"
     )
     day.inside("dc1-irods", "systemctl start irods-rule-bases-note")
+
+
+def _grid(day: GameDay, *, leader: str) -> None:
+    """Name who runs the delay server; nobody does where the name is of no server."""
+    with _administrator(day) as session:
+        request = irods_grid.DelayServerMigration(leader=leader, successor=irods_grid.IGNORE)
+        irods_grid.call(session, irods_grid.SET_DELAY_SERVER_MIGRATION, request)
+
+
+def _stop_the_delay_server(day: GameDay) -> None:
+    """Leave a rule in the queue that should have run two hours ago."""
+    _grid(day, leader="nobody.example")
+    due = int(time.time()) - 7200
+    with _administrator(day) as session:
+        calls.run_rule(session, f'delay("<ET>{due}</ET>") {{ writeLine("serverLog", "a game day"); }}')
+
+
+def _start_the_delay_server(day: GameDay) -> None:
+    platform = day.nation.platform
+    (zone,) = platform.zones.values()
+    _grid(day, leader=platform.hosts[zone.catalog_provider].fqdn)
+
+
+BACKUP = "/var/lib/prometheus/node-exporter/postgresql_backup_ICAT.prom"
+
+
+def _age_backups(day: GameDay) -> None:
+    """Let the last success be two days older."""
+    days = 2 * 86400
+    older = f'/^bic_.*timestamp/ {{ $NF = sprintf("%d", $NF - {days}) }} {{ print }}'
+    day.inside("dc1-icat", f"awk {shlex.quote(older)} {BACKUP} >{BACKUP}.new; mv {BACKUP}.new {BACKUP}")
 
 
 def _restore_rule_base(day: GameDay) -> None:
@@ -241,6 +276,20 @@ def _of_contents(day: GameDay) -> Iterator[Fault]:
         lambda: day.inside("dc1-irods", f"cat {CERTIFICATE}.kept >{CERTIFICATE}; rm {CERTIFICATE}.kept"),
         {"CertificateExpiring dc1-irods": "iRODS bicZone on dc1-irods"},
         120,
+    )
+    yield Fault(
+        "the delay server is nowhere",
+        lambda: _stop_the_delay_server(day),
+        lambda: _start_the_delay_server(day),
+        {"IrodsDelayQueueStuck bicZone": "iRODS bicZone"},
+        120,
+    )
+    yield Fault(
+        "the newest backup is old",
+        lambda: _age_backups(day),
+        lambda: day.inside("dc1-icat", "systemctl start postgresql-backup@ICAT"),
+        {"PostgreSQLBackupOld dc1-icat": "PostgreSQL dc1-icat, backups"},
+        90,
     )
     yield Fault(
         "a rule base is edited by hand",
