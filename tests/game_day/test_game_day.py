@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "harness"))
-sys.path.insert(0, str(Path(__file__).parents[2] / "roles/irods_server/library"))
 
-import irods_grid
 from game_day import MONITOR, Fault, GameDay
+from irods.message import Message, StringProperty, iRODSMessage
 from irods.session import iRODSSession
 from nation import Nation, copy_inventory, environment_for, require_fleet
 
@@ -110,16 +109,25 @@ def _edit_rule_base(day: GameDay) -> None:
     day.inside("dc1-irods", "systemctl start irods-rule-bases-note")
 
 
-def _grid(day: GameDay, *, leader: str) -> None:
+class _Migration(Message):
+    """`DelayServerMigrationInp_PI` of iRODS 5.0.2, which the client library does not name."""
+
+    _name = "DelayServerMigrationInp_PI"
+    leader = StringProperty()
+    successor = StringProperty()
+
+
+def _run_delay_server_on(day: GameDay, host: str) -> None:
     """Name who runs the delay server; nobody does where the name is of no server."""
-    with _administrator(day) as session:
-        request = irods_grid.DelayServerMigration(leader=leader, successor=irods_grid.IGNORE)
-        irods_grid.call(session, irods_grid.SET_DELAY_SERVER_MIGRATION, request)
+    request = _Migration(leader=host, successor="ignore")
+    with _administrator(day) as session, session.pool.get_connection() as connection:
+        connection.send(iRODSMessage("RODS_API_REQ", msg=request, int_info=20011))
+        connection.recv()
 
 
 def _stop_the_delay_server(day: GameDay) -> None:
     """Leave a rule in the queue that should have run two hours ago."""
-    _grid(day, leader="nobody.example")
+    _run_delay_server_on(day, "nobody.example")
     due = int(time.time()) - 7200
     with _administrator(day) as session:
         calls.run_rule(session, f'delay("<ET>{due}</ET>") {{ writeLine("serverLog", "a game day"); }}')
@@ -128,7 +136,7 @@ def _stop_the_delay_server(day: GameDay) -> None:
 def _start_the_delay_server(day: GameDay) -> None:
     platform = day.nation.platform
     (zone,) = platform.zones.values()
-    _grid(day, leader=platform.hosts[zone.catalog_provider].fqdn)
+    _run_delay_server_on(day, platform.hosts[zone.catalog_provider].fqdn)
 
 
 BACKUP = "/var/lib/prometheus/node-exporter/postgresql_backup_ICAT.prom"
