@@ -19,7 +19,6 @@ from irods.session import iRODSSession
 from nation import Nation, copy_inventory, environment_for, require_fleet
 
 from controlplane.systems.irods import calls
-from controlplane.systems.irods.client import endpoint, open_session
 from sandbox.federation import control as world
 from sandbox.fleet import fleet as fleets
 
@@ -59,25 +58,19 @@ def _make_stale(day: GameDay) -> None:
         with session.data_objects.open(_path(session), "w", rescName="archive") as data:
             data.write(b"a game day")
 
-    with _administrator(day) as session:
+    with day.nation.administrator() as session:
         write()
         session.data_objects.replicate(_path(session), resource="nantes-raw")
         write()
 
 
 def _remove_stale(day: GameDay) -> None:
-    with _administrator(day) as session:
+    with day.nation.administrator() as session:
         session.data_objects.unlink(_path(session), force=True)
 
 
 def _path(session: iRODSSession) -> str:
     return f"/{session.zone}/home/{session.username}/game-day"
-
-
-def _administrator(day: GameDay) -> iRODSSession:
-    platform = day.nation.platform
-    (zone,) = platform.zones.values()
-    return open_session(endpoint(zone, platform.hosts[zone.catalog_provider]))
 
 
 CERTIFICATE, KEY = "/etc/bic/pki/irods.crt", "/etc/bic/pki/irods.key"
@@ -120,7 +113,7 @@ class _Migration(Message):
 def _run_delay_server_on(day: GameDay, host: str) -> None:
     """Name who runs the delay server; nobody does where the name is of no server."""
     request = _Migration(leader=host, successor="ignore")
-    with _administrator(day) as session, session.pool.get_connection() as connection:
+    with day.nation.administrator() as session, session.pool.get_connection() as connection:
         connection.send(iRODSMessage("RODS_API_REQ", msg=request, int_info=20011))
         connection.recv()
 
@@ -129,7 +122,7 @@ def _stop_the_delay_server(day: GameDay) -> None:
     """Leave a rule in the queue that should have run two hours ago."""
     _run_delay_server_on(day, "nobody.example")
     due = int(time.time()) - 7200
-    with _administrator(day) as session:
+    with day.nation.administrator() as session:
         calls.run_rule(session, f'delay("<ET>{due}</ET>") {{ writeLine("serverLog", "a game day"); }}')
 
 
@@ -155,7 +148,7 @@ def _restore_rule_base(day: GameDay) -> None:
 
 
 def _remove_a_group(day: GameDay) -> None:
-    with _administrator(day) as session:
+    with day.nation.administrator() as session:
         session.groups.remove("nantes-cell-dynamics")
     day.inside(MONITOR, "systemctl start bic-drift || true")
 

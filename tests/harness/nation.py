@@ -13,6 +13,7 @@ from irods.session import iRODSSession
 from sandbox_inventory import without_idle_hosts
 
 from controlplane.model import Platform, load_platform
+from controlplane.systems.irods.client import endpoint, open_session
 from sandbox.demo import ansible
 from sandbox.fleet import prerequisites
 from sandbox.fleet.spec import FleetSpec, fleet_of
@@ -127,6 +128,12 @@ class Nation:
             encryption_salt_size=8,
             **options,
         )
+
+    def administrator(self, server: str = "") -> iRODSSession:
+        """The zone's administrator as a client of a server, else of the zone's provider."""
+        platform = self.platform
+        zone = platform.zones["bicZone"]
+        return open_session(endpoint(zone, platform.hosts[server or zone.catalog_provider]))
 
     def ansible(self, *words: str) -> Run:
         return self.run(BIN / "ansible-playbook", "-i", self.inventory / "platform.yml", "site.yml", *words)

@@ -5,7 +5,6 @@ import time
 
 from nation import BIN, OLDER_IRODS, Nation, Run, set_irods_version
 
-from controlplane.systems.irods.client import endpoint, open_session
 from sandbox.standins.irods.release import VERSION
 
 NEWER_IRODS = ".".join(map(str, VERSION))
@@ -18,10 +17,8 @@ def play(nation: Nation, name: str, *words: str, until: str | None = None) -> Ru
 
 def collections(nation: Nation, new: str = "") -> set[str]:
     """The collections directly below the zone's home, after making one more there."""
-    platform = nation.platform
-    (zone,) = platform.zones.values()
-    with open_session(endpoint(zone, platform.hosts["dc1-icat"])) as session:
-        home = f"/{zone.name}/home"
+    with nation.administrator() as session:
+        home = f"/{session.zone}/home"
         if new:
             session.collections.create(f"{home}/{new}")
         return {collection.name for collection in session.collections.get(home).subcollections}
@@ -29,11 +26,10 @@ def collections(nation: Nation, new: str = "") -> set[str]:
 
 def versions(nation: Nation) -> dict[str, str]:
     """What each server of the zone answers as."""
-    platform = nation.platform
-    (zone,) = platform.zones.values()
+    (zone,) = nation.platform.zones.values()
     found = {}
     for name in (zone.catalog_provider, *zone.catalog_consumers):
-        with open_session(endpoint(zone, platform.hosts[name])) as session:
+        with nation.administrator(name) as session:
             found[name] = ".".join(map(str, session.server_version))
     return found
 
