@@ -38,6 +38,10 @@ class Severity(StrEnum):
     """Nobody is harmed yet, and somebody will be."""
 
 
+NOBODY: frozenset[str] = frozenset()
+"""No facility works with a target itself, though it may with something that needs it."""
+
+
 @dataclass(frozen=True)
 class Check:
     """One question to a target."""

@@ -310,8 +310,7 @@ def _of_contents(day: GameDay) -> Iterator[Fault]:
         "a federation's metadata expire",
         lambda: _publish(day, timedelta(hours=-1)),
         lambda: _publish(day, timedelta(days=9)),
-        # The last good copy serves on, so nobody is kept from logging in and `bic health` finds nothing.
-        {"FederationFeedRefused dc1-idp": ""},
+        {"FederationFeedRefused dc1-idp": "Federation dc1-idp, feeds"},
         120,
     )
 

@@ -10,6 +10,7 @@ from controlplane.exporter.port import DEFAULT_PORT
 from controlplane.health.net import NOWHERE, certificate_lasts, fetch
 from controlplane.health.port import (
     LOGIN,
+    NOBODY,
     Check,
     CheckFailedError,
     FindingError,
@@ -21,9 +22,6 @@ from controlplane.health.port import (
 from controlplane.model import Platform
 from controlplane.model.platform import Portal
 from controlplane.store import comparisons, open_store
-
-NOBODY: frozenset[str] = frozenset()
-"""No facility works with the exporter or the store."""
 
 COMPARED_WITHIN = timedelta(hours=24)
 """A comparison that is older says nothing of today."""

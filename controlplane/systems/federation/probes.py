@@ -12,16 +12,19 @@ import httpx
 
 from controlplane.health.net import certificate_lasts, fetch
 from controlplane.health.port import (
+    NOBODY,
     Check,
     CheckFailedError,
     FindingError,
     Probe,
     Severity,
+    UnseenError,
     machine,
     service,
 )
 from controlplane.model import Platform
 from controlplane.model.platform import service_name
+from controlplane.systems.prometheus.query import Watcher, watcher_of
 
 Fetch = Callable[[str], httpx.Response]
 """Gets a page of the proxy. Raises CheckFailedError."""
@@ -34,7 +37,7 @@ _VALID_UNTIL = re.compile(r'\bvalidUntil="([^"]+)"')
 
 
 def probes(platform: Platform) -> Iterator[Probe]:
-    """One probe per federation proxy."""
+    """One probe per federation proxy, and one of its feeds where there is a Prometheus."""
     for host in platform.hosts_with("federation_proxy"):
         name = service_name("federation_proxy", platform.domain)
         # Its host may serve other names on the same port.
@@ -74,6 +77,32 @@ def probes(platform: Platform) -> Iterator[Probe]:
             provides=service("federation_proxy", host.name),
             needs=(machine(host.name),),
         )
+        if watcher := watcher_of(platform, host):
+            accepted = Check(
+                "accepted",
+                partial(_accepted, watcher, host.name),
+                "The last good copy serves until it expires; what changed since is not known here.",
+                "FederationFeedRefused#look",
+                Severity.WARNING,
+            )
+            yield Probe(
+                "Federation",
+                f"{host.name}, feeds",
+                (accepted,),
+                needs=(machine(host.name),),
+                through=(watcher.provided,),
+                serves=NOBODY,
+            )
+
+
+def _accepted(watcher: Watcher, host: str) -> str:
+    samples = watcher.samples(f'bic_federation_feed_state{{host="{host}", state="refused"}}')
+    if not samples:
+        raise UnseenError(f"Prometheus on {watcher.host.name} has measured nothing of feeds there")
+    refused = sorted(sample.labels.get("feed", "?") for sample in samples if sample.value)
+    if refused:
+        raise FindingError(f"refused: {', '.join(refused)}")
+    return f"{len(samples)} feeds, none refused"
 
 
 def _offers_logins(base: str, fetch: Fetch) -> str:

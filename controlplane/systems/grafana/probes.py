@@ -8,7 +8,16 @@ from functools import partial
 import httpx
 
 from controlplane.health.net import certificate_lasts, fetch
-from controlplane.health.port import Check, CheckFailedError, FindingError, Probe, Severity, machine, service
+from controlplane.health.port import (
+    NOBODY,
+    Check,
+    CheckFailedError,
+    FindingError,
+    Probe,
+    Severity,
+    machine,
+    service,
+)
 from controlplane.model import Platform
 from controlplane.model.platform import service_name
 
@@ -16,8 +25,6 @@ Fetch = Callable[[str], httpx.Response]
 """Gets a page of Grafana. Raises CheckFailedError."""
 
 PORT = 443
-NOBODY: frozenset[str] = frozenset()
-"""No facility works with the dashboards."""
 
 
 def probes(platform: Platform) -> Iterator[Probe]:

@@ -12,6 +12,7 @@ import psycopg
 
 from controlplane.health.net import TIMEOUT, connect, secured_lasts
 from controlplane.health.port import (
+    NOBODY,
     Check,
     CheckFailedError,
     FindingError,
@@ -35,9 +36,6 @@ BACKUP_AGE = 36 * 3600
 
 DRILL_AGE = 9 * 86400
 """Seconds after which the last proof is old that a backup can be restored, as in PostgreSQLBackupUnproven."""
-
-NOBODY: frozenset[str] = frozenset()
-"""Facilities work with a database only through what needs it."""
 
 DOWN = "Everything whose database is here stands still: a zone's catalogue, the login server or the store."
 

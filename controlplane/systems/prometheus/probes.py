@@ -5,14 +5,11 @@ from functools import partial
 from pathlib import Path
 
 from controlplane.health.net import certificate_lasts, fetch
-from controlplane.health.port import Check, CheckFailedError, Probe, Severity, machine, service
+from controlplane.health.port import NOBODY, Check, CheckFailedError, Probe, Severity, machine, service
 from controlplane.model import Platform
 from controlplane.systems.prometheus import query
 
 ALERTMANAGER_PORT = 9093
-
-NOBODY: frozenset[str] = frozenset()
-"""No facility works with the monitoring."""
 
 
 def probes(platform: Platform) -> Iterator[Probe]:

@@ -28,6 +28,7 @@ from controlplane.state import Difference
 from controlplane.store import comparisons, open_store
 from controlplane.store.comparisons import Comparison
 from controlplane.systems.controlplane import probes as own_probes
+from controlplane.systems.federation import probes as federation_probes
 from controlplane.systems.host import probes as host_probes
 from controlplane.systems.postgresql import probes as postgresql_probes
 from controlplane.systems.prometheus import query
@@ -65,6 +66,7 @@ def told(platform: Platform, *samples: tuple[float, dict[str, str]]) -> Watcher:
         (host_probes._units, 0, {"name": "irods.service"}, "no unit failed"),
         (host_probes._exporters, 1, {"job": "node"}, "1 exporters read"),
         (postgresql_probes._up, 1, {}, "lets its exporter in"),
+        (federation_probes._accepted, 0, {"feed": "edugain"}, "1 feeds, none refused"),
     ],
 )
 def test_what_was_measured_and_is_well(
@@ -87,6 +89,7 @@ def test_what_was_measured_and_is_well(
         (host_probes._clock, 42.0, {}, "its clock is 42 s fast"),
         (host_probes._units, 1, {"name": "irods.service"}, r"failed: irods\.service"),
         (postgresql_probes._up, 0, {}, "it lets nobody in"),
+        (federation_probes._accepted, 1, {"feed": "edugain"}, "refused: edugain"),
         (postgresql_probes._backed_up, 0, {"database": "ICAT"}, r"age of the last backup: ICAT \d+ hours"),
     ],
 )

@@ -13,6 +13,7 @@ import yaml
 
 from controlplane.health.port import UnseenError
 from controlplane.model import load_platform
+from controlplane.systems.federation import probes as federation_probes
 from controlplane.systems.host import probes as host_probes
 from controlplane.systems.postgresql import probes as postgresql_probes
 from controlplane.systems.prometheus.query import Sample, Watcher
@@ -22,6 +23,7 @@ SANDBOX = Path(__file__).parents[3] / "inventories" / "sandbox"
 HOST = 'host="dc1-icat", instance="a:1"'
 OTHER = 'host="dc2-irods", instance="b:1"'
 BACKUP = "bic_postgresql_backup_last_success_timestamp_seconds"
+FEED = "bic_federation_feed_state"
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,14 @@ def promtool() -> str:
             postgresql_probes._up,
             {f"pg_up{{{HOST}}}": 0, f"pg_up{{{OTHER}}}": 1},
             {f"pg_up{{{HOST}}}": 0},
+        ),
+        (
+            federation_probes._accepted,
+            {
+                f'{FEED}{{{HOST}, feed="a", state="refused"}}': 1,
+                f'{FEED}{{{HOST}, feed="a", state="accepted"}}': 0,
+            },
+            {f'{FEED}{{{HOST}, feed="a", state="refused"}}': 1},
         ),
         (
             postgresql_probes._backed_up,
