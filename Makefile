@@ -5,6 +5,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+# Processes of one suite of tests.
+PROCESSES ?= 2
 LOCKS := requirements/bootstrap.lock requirements/dev.lock
 # Tools find each other's programs, and the tests find the rule checkers.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -20,9 +22,10 @@ demo: host-packages venv ## Build and deploy a small nation on this machine, and
 demo-down: venv ## Remove all that the demo made: hosts, mounts, bridge, firewall rules
 	@$(BIN)/bic sandbox down
 
-# Tests that mostly wait for servers and hosts run beside each other.
-test: test-packages venv rule-checkers lint unit ## Run all tests
-	@$(MAKE) --jobs=3 contract molecule integration fleet resilience
+# Tests of servers and hosts run beside each other. Those of the nation take longest, so the others step back for them.
+test: test-packages venv rule-checkers ## Run all tests
+	@$(MAKE) --jobs=2 unit lint
+	@$(MAKE) --jobs=4 ASIDE='nice -n 5' PROCESSES=1 integration molecule contract fleet resilience
 
 check: venv rule-checkers lint unit ## What to run before each commit: no root needed, a few minutes
 
@@ -37,16 +40,16 @@ unit: venv ## Tests of pure code and of single modules
 	$(BIN)/pytest -n 2 --dist worksteal tests/unit
 
 contract: venv ## Tests of the clients against the stand-ins, or against real servers (see CONTRIBUTING.md)
-	$(BIN)/pytest -n 2 --dist loadfile tests/contract
+	$(ASIDE) $(BIN)/pytest -n $(PROCESSES) --dist loadfile tests/contract
 
 resilience: venv ## Applies that are killed at every point, and servers that fail in every way
-	$(BIN)/pytest -n 2 --dist loadfile tests/resilience tests/bench
+	$(ASIDE) $(BIN)/pytest -n $(PROCESSES) --dist loadfile tests/resilience tests/bench
 
 bench: venv ## Benchmarks: ratios measured in one run against one server; half an hour
 	$(BIN)/python tests/bench/bench.py
 
 molecule: venv ## Each role by itself on hosts of its own (root)
-	@molecule/run $(SCENARIOS)
+	@$(ASIDE) molecule/run $(SCENARIOS)
 
 integration: venv ## The whole nation on a fleet of its own (root)
 	$(BIN)/pytest tests/integration
@@ -55,7 +58,7 @@ game-day: venv ## Faults on a nation of their own, and what is told of each (roo
 	$(BIN)/pytest -s tests/game_day
 
 fleet: venv ## The fleet by itself, and on a fresh machine (root)
-	$(BIN)/pytest tests/fleet
+	$(ASIDE) $(BIN)/pytest tests/fleet
 
 venv: $(VENV)/.locked ## Make or update the virtual environment from the lock files
 

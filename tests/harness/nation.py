@@ -3,15 +3,20 @@
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+import yaml
 from irods.session import iRODSSession
 from sandbox_inventory import without_idle_hosts
 
+from controlplane.at_address import AtAddress
 from controlplane.model import Platform, load_platform
 from controlplane.systems.irods.client import endpoint, open_session
 from sandbox.demo import ansible
@@ -27,8 +32,8 @@ DEMO_DEADLINE = 1800
 #: Name and address range of the nation's fleet.
 FLEET, NETWORK = "itest", "10.78.0"
 
-#: The release that the nation's zone has at first: the one before that of the stand-in.
-OLDER_IRODS = "5.0.1"
+#: The releases that the nation has at first: those before the ones of the stand-ins.
+OLDER = {"irods_server_version": "5.0.1"}
 
 #: A team whose PI comes from another institution: people meet it by logging in.
 FOREIGN_TEAM = """\
@@ -40,7 +45,6 @@ FOREIGN_TEAM = """\
 #: What the demo prints → where it is then. Each is a place at which a run is killed.
 KILL_POINTS = {
     "booting 7 hosts": "while the hosts boot",
-    "base : Install what every host has": "while packages are installed",
     "irods_server : Run setup": "while iRODS is set up",
 }
 
@@ -135,6 +139,19 @@ class Nation:
         zone = platform.zones["bicZone"]
         return open_session(endpoint(zone, platform.hosts[server or zone.catalog_provider]))
 
+    def ask_login_server(
+        self, method: str, path: str, body: dict[str, object] | None = None
+    ) -> dict[str, Any]:
+        """Ask the login server's API as its first administrator."""
+        platform = self.platform
+        token = (platform.state_dir / "secrets" / "authentik_bootstrap_token").read_text("utf-8").strip()
+        trust = ssl.create_default_context(cafile=str(self.authority))
+        with httpx.Client(transport=AtAddress(platform.service_addresses, trust), timeout=60) as client:
+            url = f"https://login.{platform.domain}/api/v3/{path}"
+            answer = client.request(method, url, json=body, headers={"Authorization": f"Bearer {token}"})
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+        return dict(answer.json()) if answer.content else {}
+
     def ansible(self, *words: str) -> Run:
         return self.run(BIN / "ansible-playbook", "-i", self.inventory / "platform.yml", "site.yml", *words)
 
@@ -156,12 +173,12 @@ def copy_inventory(folder: Path, fleet: str, network: str) -> Path:
     rules.write_text(rules.read_text().replace("  file-names: {}\n", ""))
     with (inventory / "facilities" / "nantes.yml").open("a") as facility:
         facility.write(FOREIGN_TEAM)
-    set_irods_version(inventory, OLDER_IRODS)
+    set_versions(inventory, OLDER)
     return inventory
 
 
-def set_irods_version(inventory: Path, version: str) -> None:
-    (inventory / "group_vars" / "all" / "packages.yml").write_text(f"---\nirods_server_version: {version}\n")
+def set_versions(inventory: Path, versions: dict[str, str]) -> None:
+    (inventory / "group_vars" / "all" / "packages.yml").write_text(yaml.safe_dump(versions))
 
 
 def require_fleet() -> None:

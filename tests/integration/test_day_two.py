@@ -3,10 +3,11 @@
 import json
 import time
 
-from nation import BIN, OLDER_IRODS, Nation, Run, set_irods_version
+from nation import BIN, OLDER, Nation, Run, set_versions
 
 from sandbox.standins.irods.release import VERSION
 
+OLDER_IRODS = OLDER["irods_server_version"]
 NEWER_IRODS = ".".join(map(str, VERSION))
 
 
@@ -85,7 +86,7 @@ def test_zone_is_upgraded_though_killed_and_the_upgrade_undone(nation: Nation) -
     servers = versions(nation)
     assert set(servers.values()) == {OLDER_IRODS}
 
-    set_irods_version(nation.inventory, NEWER_IRODS)
+    set_versions(nation.inventory, OLDER | {"irods_server_version": NEWER_IRODS})
     refused = nation.ansible("--limit", "dc1-icat", "--tags", "irods_server")
     assert refused.code != 0
     assert "run playbooks/irods-upgrade.yml" in " ".join(refused.output.split())
@@ -104,7 +105,7 @@ def test_zone_is_upgraded_though_killed_and_the_upgrade_undone(nation: Nation) -
     assert versions(nation) == dict.fromkeys(servers, NEWER_IRODS)
     undone = play(nation, "irods-rollback", "-e", "accept_loss=true")
     assert undone.code == 0, undone.output
-    set_irods_version(nation.inventory, OLDER_IRODS)
+    set_versions(nation.inventory, OLDER)
     assert versions(nation) == servers
     assert collections(nation) == before
     assert nation.bic("plan").code == 0

@@ -3,19 +3,14 @@
 import contextlib
 import json
 import os
-import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 from irods.exception import CollectionDoesNotExist, iRODSException
 from nation import Nation
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-
-from controlplane.at_address import AtAddress
 
 CHROMIUM = Path("/usr/bin/chromium")
 PATIENCE = 60_000
@@ -38,23 +33,6 @@ class Login:
     @property
     def domain(self) -> str:
         return self.nation.platform.domain
-
-    def secret(self, name: str) -> str:
-        return (self.nation.platform.state_dir / "secrets" / name).read_text("utf-8").strip()
-
-    def api(self, method: str, path: str, body: dict[str, object] | None = None) -> dict[str, Any]:
-        """Ask the login server as its first administrator."""
-        trust = ssl.create_default_context(cafile=str(self.nation.authority))
-        transport = AtAddress(self.nation.platform.service_addresses, trust)
-        with httpx.Client(transport=transport, timeout=60) as client:
-            answer = client.request(
-                method,
-                f"https://login.{self.domain}/api/v3/{path}",
-                json=body,
-                headers={"Authorization": f"Bearer {self.secret('authentik_bootstrap_token')}"},
-            )
-        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
-        return dict(answer.json()) if answer.content else {}
 
 
 @pytest.fixture(scope="module")
@@ -132,13 +110,13 @@ def test_from_a_foreign_institution_into_a_team_and_out_again(login: Login) -> N
         expect(pi.get_by_role("status")).to_contain_text("Jürgen Weiß is a", timeout=PATIENCE)
         synced(nation)
 
-        [person] = login.api("GET", f"core/users/?email={NEWCOMER}")["results"]
+        [person] = login.nation.ask_login_server("GET", f"core/users/?email={NEWCOMER}")["results"]
         account = str(person["username"])
         assert account == "jweiss"
         password = "an app password of Juergen"
         token = {"identifier": "juergen-irods", "intent": "app_password", "user": person["pk"]}
-        login.api("POST", "core/tokens/", token)
-        login.api("POST", "core/tokens/juergen-irods/set_key/", {"key": password})
+        login.nation.ask_login_server("POST", "core/tokens/", token)
+        login.nation.ask_login_server("POST", "core/tokens/juergen-irods/set_key/", {"key": password})
         assert listing(nation, account, password) == []
         with pytest.raises(iRODSException):
             listing(nation, account, "not the password")

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sandbox.demo import ansible
+
 ROOT = Path(__file__).parents[3]
 ROLE = ROOT / "roles" / "authentik"
 
@@ -100,7 +102,13 @@ def render(folder: Path, variables: Mapping[str, Any]) -> Path:
                 str(folder / "play.yml"),
             ),
         ],
-        env={**keep, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "false"},
+        env={
+            **keep,
+            **ansible.environment(),
+            "ANSIBLE_INVENTORY_ENABLED": "host_list",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+        },
         cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,

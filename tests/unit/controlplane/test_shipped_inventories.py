@@ -15,6 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from controlplane.model import Platform, load_platform
+from sandbox.demo import ansible as demo_ansible
 
 ROOT = Path(__file__).parents[3]
 INVENTORIES = ROOT / "inventories"
@@ -265,7 +266,7 @@ def ansible(program: str, *arguments: object, check: bool = True, **environment:
     result = subprocess.run(
         [str(Path(sys.executable).with_name(program)), *map(str, arguments)],
         cwd=ROOT,
-        env={**keep, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", **environment},
+        env={**keep, **demo_ansible.environment(), "ANSIBLE_NOCOLOR": "1", **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from sandbox.demo import ansible
+
 
 def run_tasks(folder: Path, role: Path, tasks: Sequence[dict[str, Any]], given: str) -> None:
     """Run tasks with the role's defaults and variables; `given` is a text of YAML with further ones."""
@@ -29,6 +31,8 @@ def run_tasks(folder: Path, role: Path, tasks: Sequence[dict[str, Any]], given: 
         [program, "-i", "localhost,", "-e", f"@{folder / 'given.yml'}", str(folder / "play.yml")],
         cwd=folder,
         env={
+            **ansible.environment(),
+            "ANSIBLE_INVENTORY_ENABLED": "host_list",
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
             "LANG": "C.UTF-8",
