@@ -208,6 +208,9 @@ def _portal(portal: Portal) -> dict[str, Any]:
         "name": portal.name,
         "port": address.port or 443,
         "redirect_url": portal.redirect_url,
+        "synthetic_person": {"username": person.username, "password_file": _secret_file(person.password)}
+        if (person := portal.synthetic_person)
+        else {},
     }
 
 

@@ -80,7 +80,10 @@ def steps(platform: Platform, say: Callable[[str], None]) -> list[Step]:
         Step(f"bring {len(platform.facilities)} facilities on board", lambda: bic("apply", "--yes")),
         Step("roll out the rule bases, server by server", roll_out),
         Step("prove that nothing is left to do (bic plan, bic drift)", prove),
-        Step("check the health of all systems", lambda: bic("health", "--wait", "120")),
+        Step(
+            "check the health of all systems, and send synthetic data and a synthetic person on their ways",
+            lambda: bic("health", "--journeys", "--wait", "120"),
+        ),
     ]
 
 

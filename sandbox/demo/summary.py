@@ -6,6 +6,7 @@ import json
 
 from controlplane.model import Host, Platform
 from controlplane.model.types import Service
+from sandbox.demo.overview import overview
 from sandbox.mirror.artifacts import CHOICE_FILE
 
 #: Service → the port and path under which a person or a client reaches it.
@@ -28,6 +29,8 @@ def summary(platform: Platform, seconds: float) -> str:
     lines = ["", f"{platform.title}: {len(platform.hosts)} hosts run ({minutes} min {rest} s)", ""]
     lines += ["What runs where"]
     lines += [_host(host) for host in platform.hosts.values()]
+    lines += ["", "The nation, as its Prometheus sees it"]
+    lines += [f"  {title:<24} {number}" for title, number in overview(platform)]
     lines += ["", "Addresses (certificates are signed by the authority below)"]
     for host in platform.hosts.values():
         for service in host.services:

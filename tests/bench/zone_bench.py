@@ -4,6 +4,7 @@ Every arm has an empty zone of its own, on servers of the same program on this m
 """
 
 import contextlib
+import gc
 import os
 import subprocess
 import sys
@@ -171,6 +172,9 @@ class ZoneBench:
             self._loop("plan of no change", title, site, loop)
 
     def _plans_in(self, site: Site, language: str, *, genquery2: bool) -> None:
+        # The collector of garbage would walk through all calls that this process remembers, again and again.
+        gc.collect()
+        gc.freeze()
         # Both arms alternate, so that what else this machine does meets both.
         pairs = [
             (

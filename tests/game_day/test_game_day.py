@@ -142,6 +142,27 @@ def _age_backups(day: GameDay) -> None:
     day.inside("dc1-icat", f"awk {shlex.quote(older)} {BACKUP} >{BACKUP}.new; mv {BACKUP}.new {BACKUP}")
 
 
+# The stand-in has its catalogue in a file, and copies it to where a real server has it.
+CATALOGUE = "/var/lib/irods/standin/catalogue.db"
+AGE_ACCOUNTING = f"""
+older() {{ echo "update r_quota_usage set modify_ts = '0' || (cast(modify_ts as $1) - 7 * 3600)"; }}
+if [ -e {CATALOGUE} ]
+then python3 -c "import sqlite3; c = sqlite3.connect('{CATALOGUE}'); c.execute(\"$(older integer)\"); c.commit()"
+else runuser -u postgres -- psql -d ICAT -c "$(older bigint)"
+fi
+"""
+
+
+def _stop_accounting(day: GameDay) -> None:
+    """Let the latest accounting be seven hours ago, and no other come."""
+    day.inside("dc1-icat", "systemctl stop irods-quota-accounting.timer")
+    day.inside("dc1-icat", AGE_ACCOUNTING)
+
+
+def _start_accounting(day: GameDay) -> None:
+    day.inside("dc1-icat", "systemctl start irods-quota-accounting.timer irods-quota-accounting.service")
+
+
 def _restore_rule_base(day: GameDay) -> None:
     day.inside("dc1-irods", "cd /root; for f in bic-*.re; do cat $f >/etc/irods/$f; rm $f; done")
     day.inside("dc1-irods", "systemctl start irods-rule-bases-note")
@@ -284,6 +305,14 @@ def _of_contents(day: GameDay) -> Iterator[Fault]:
         lambda: _start_the_delay_server(day),
         {"IrodsDelayQueueStuck bicZone": "iRODS bicZone"},
         120,
+    )
+    yield Fault(
+        "accounting stops",
+        lambda: _stop_accounting(day),
+        lambda: _start_accounting(day),
+        {"IrodsAccountingOld bicZone": ""},
+        # It is looked at every five minutes.
+        330,
     )
     yield Fault(
         "the newest backup is old",

@@ -231,7 +231,8 @@ class GameDay:
             over.set()
             asking.join()
             fault.mend()
-        verdict.clear_after = self.quiet(240)
+        # Some are looked at every five minutes only.
+        verdict.clear_after = self.quiet(360)
         return verdict
 
     def table(self) -> str:

@@ -33,7 +33,7 @@ DEMO_DEADLINE = 1800
 FLEET, NETWORK = "itest", "10.78.0"
 
 #: The releases that the nation has at first: those before the ones of the stand-ins.
-OLDER = {"irods_server_version": "5.0.1"}
+OLDER = {"irods_server_version": "5.0.1", "authentik_version": "2026.5.4"}
 
 #: A team whose PI comes from another institution: people meet it by logging in.
 FOREIGN_TEAM = """\
@@ -159,8 +159,8 @@ class Nation:
 def copy_inventory(folder: Path, fleet: str, network: str) -> Path:
     """Copy the sandbox's inventory for a fleet of another name and address range (such as `10.78.0`).
 
-    It has none of the hosts that only have what all have, one team more, rule bases of one engine, and an
-    older release of iRODS.
+    It has none of the hosts that only have what all have, one team more, rule bases of one engine, and
+    older releases of iRODS and Authentik.
     """
     inventory = folder / "inventory"
     shutil.copytree(REPOSITORY / "inventories" / "sandbox", inventory)

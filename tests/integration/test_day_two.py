@@ -1,13 +1,14 @@
-"""Day two of a zone: it is upgraded, the upgrade undone, and its catalogue taken back to a backup."""
+"""Day two: zone and login server are upgraded, the upgrades undone, a catalogue taken back to a backup."""
 
 import json
 import time
 
 from nation import BIN, OLDER, Nation, Run, set_versions
 
+from sandbox.standins.authentik.release import VERSION as NEWER_AUTHENTIK
 from sandbox.standins.irods.release import VERSION
 
-OLDER_IRODS = OLDER["irods_server_version"]
+OLDER_IRODS, OLDER_AUTHENTIK = OLDER["irods_server_version"], OLDER["authentik_version"]
 NEWER_IRODS = ".".join(map(str, VERSION))
 
 
@@ -108,4 +109,39 @@ def test_zone_is_upgraded_though_killed_and_the_upgrade_undone(nation: Nation) -
     set_versions(nation.inventory, OLDER)
     assert versions(nation) == servers
     assert collections(nation) == before
+    assert nation.bic("plan").code == 0
+
+
+def login_groups(nation: Nation) -> set[str]:
+    answer = nation.ask_login_server("GET", "core/groups/?include_users=false&page_size=1000")
+    return {group["name"] for group in answer["results"]}
+
+
+def login_server_version(nation: Nation) -> str:
+    return str(nation.ask_login_server("GET", "admin/version/")["version_current"])
+
+
+def test_login_server_is_upgraded_though_killed_and_the_upgrade_undone(nation: Nation) -> None:
+    before = login_groups(nation)
+    assert login_server_version(nation) == OLDER_AUTHENTIK
+
+    set_versions(nation.inventory, OLDER | {"authentik_version": NEWER_AUTHENTIK})
+    refused = nation.ansible("--limit", "dc1-idp", "--tags", "authentik")
+    assert refused.code != 0
+    assert "run playbooks/authentik-upgrade.yml" in " ".join(refused.output.split())
+    assert login_server_version(nation) == OLDER_AUTHENTIK
+    killed = play(nation, "authentik-upgrade", until="authentik : Install Authentik and its LDAP outpost")
+    assert killed.killed_at
+    upgraded = play(nation, "authentik-upgrade")
+    assert upgraded.code == 0, upgraded.output
+    assert login_server_version(nation) == NEWER_AUTHENTIK
+    assert login_groups(nation) == before
+
+    nation.ask_login_server("POST", "core/groups/", {"name": "day-two"})
+    assert login_groups(nation) == before | {"day-two"}
+    undone = play(nation, "authentik-rollback", "-e", "accept_loss=true")
+    assert undone.code == 0, undone.output
+    set_versions(nation.inventory, OLDER)
+    assert login_server_version(nation) == OLDER_AUTHENTIK
+    assert login_groups(nation) == before
     assert nation.bic("plan").code == 0

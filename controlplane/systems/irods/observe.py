@@ -23,7 +23,7 @@ from controlplane.systems.irods.contents import Zone, compile_state, join, last
 from controlplane.systems.irods.queries import TICKETS, Query, queries
 from controlplane.systems.irods.resources import GROUP, STORAGE_RESOURCE
 
-CONNECTIONS = 4
+CONNECTIONS = 3
 """Queries at a time; the server gives each connection a process of its own."""
 
 PATIENCE = 5.0

@@ -6,7 +6,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from ansible.module_utils.authentik_api import Api, ApiError
-from ansible.module_utils.authentik_entries import ENDPOINTS, QUERIES, BlueprintError, Judge, Tag, entries
+from ansible.module_utils.authentik_entries import (
+    ENDPOINTS,
+    QUERIES,
+    USER,
+    BlueprintError,
+    Judge,
+    Tag,
+    entries,
+)
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
@@ -70,7 +78,17 @@ def examine(api: Api, files: list[Path]) -> tuple[Judge, int]:
         if isinstance(tag, Tag) and tag.name == "Find"
     }
     models = sorted(model for model in {entry.model for entry in wanted} | sought if ENDPOINTS[model])
-    rows = {model: api.all(ENDPOINTS[model], **QUERIES.get(model, {})) for model in models}
+    # The accounts of blueprints are few and in a place of their own, and people are thousands.
+    paths = {entry.attrs.get("path", "users") for entry in wanted if entry.model == USER}
+    places = {USER: [{"path": path} for path in sorted(paths)]}
+    rows = {
+        model: [
+            row
+            for place in places.get(model, [{}])
+            for row in api.all(ENDPOINTS[model], **QUERIES.get(model, {}), **place)
+        ]
+        for model in models
+    }
     judge = Judge(rows, lambda path: Path(path).read_text("utf-8"))
     for blueprint in blueprints:
         judge.look(blueprint)

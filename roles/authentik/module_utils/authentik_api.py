@@ -48,7 +48,7 @@ class Api:
         except ValueError:
             raise ApiError(f"{method} {path} was answered with what is no JSON") from None
 
-    def all(self, path: str, **query: str) -> list[dict[str, Any]]:
+    def all(self, path: str, /, **query: str) -> list[dict[str, Any]]:
         """All objects of a list, page by page. Raises ApiError."""
         found: list[dict[str, Any]] = []
         page = 1

@@ -10,13 +10,15 @@ import yaml
 
 Row = dict[str, Any]
 
+USER = "authentik_core.user"
+
 ENDPOINTS = {
     "authentik_blueprints.metaapplyblueprint": "",
     "authentik_brands.brand": "core/brands/",
     "authentik_core.application": "core/applications/",
     "authentik_core.group": "core/groups/",
     "authentik_core.token": "core/tokens/",
-    "authentik_core.user": "core/users/",
+    USER: "core/users/",
     "authentik_crypto.certificatekeypair": "crypto/certificatekeypairs/",
     "authentik_flows.flow": "flows/instances/",
     "authentik_flows.flowstagebinding": "flows/bindings/",
@@ -46,14 +48,13 @@ ENDPOINTS = {
 QUERIES = {
     "authentik_core.application": {"superuser_full_list": "true"},
     "authentik_core.group": {"include_users": "false"},
-    # The accounts of a blueprint are few, and people are thousands.
-    "authentik_core.user": {"type": "service_account", "include_groups": "false"},
+    USER: {"include_groups": "false"},
 }
 """What else is asked of a list."""
 
 UNREADABLE = {
     "authentik_core.token": {"key"},
-    "authentik_core.user": {"password"},
+    USER: {"password"},
     "authentik_crypto.certificatekeypair": {"certificate_data", "key_data"},
     "authentik_sources_oauth.oauthsource": {"consumer_secret"},
     # A list of its own: the names of what the role may do on all objects.

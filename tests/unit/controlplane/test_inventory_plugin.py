@@ -146,6 +146,7 @@ GRAPH = """\
   |--@prometheus:
   |  |--dc1-monitor
   |--@grafana:
+  |  |--dc2-irods
   |--@controlplane:
   |  |--dc1-monitor
   |--@irods_server:
