@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.starlette_client import OAuth, StarletteOAuth2App
@@ -128,13 +127,17 @@ class Login:
         return visitor, back
 
     async def logout_url(self) -> str:
-        """Where the browser ends its session at the single sign-on. Raises LoginError."""
+        """Where the browser ends its session at the single sign-on, whose page leads back.
+
+        Raises LoginError.
+        """
         try:
             metadata = await self._client.load_server_metadata()
         except (HTTPError, ValueError) as error:
             raise LoginError("The login service does not answer. Try again in a minute.") from error
-        back = {"client_id": self._portal.client_id, "post_logout_redirect_uri": f"{self._portal.url}/"}
-        return f"{metadata['end_session_endpoint']}?{urlencode(back)}"
+        # Authentik sends a browser back by itself only with the ID token as a hint, and with the groups of
+        # somebody in many teams that is too long for a session in a cookie.
+        return str(metadata["end_session_endpoint"])
 
 
 def visitor_of(request: Request) -> Visitor | None:

@@ -144,19 +144,16 @@ def _age_backups(day: GameDay) -> None:
 
 # The stand-in has its catalogue in a file, and copies it to where a real server has it.
 CATALOGUE = "/var/lib/irods/standin/catalogue.db"
-AGE_ACCOUNTING = f"""
-older() {{ echo "update r_quota_usage set modify_ts = '0' || (cast(modify_ts as $1) - 7 * 3600)"; }}
-if [ -e {CATALOGUE} ]
-then python3 -c "import sqlite3; c = sqlite3.connect('{CATALOGUE}'); c.execute(\"$(older integer)\"); c.commit()"
-else runuser -u postgres -- psql -d ICAT -c "$(older bigint)"
-fi
-"""
+AGE_ACCOUNTING = "update r_quota_usage set modify_ts = '0' || (cast(modify_ts as bigint) - 7 * 3600)"
 
 
 def _stop_accounting(day: GameDay) -> None:
     """Let the latest accounting be seven hours ago, and no other come."""
     day.inside("dc1-icat", "systemctl stop irods-quota-accounting.timer")
-    day.inside("dc1-icat", AGE_ACCOUNTING)
+    in_file = f"import sqlite3; c = sqlite3.connect({CATALOGUE!r}); c.execute({AGE_ACCOUNTING!r}); c.commit()"
+    in_database = ["runuser", "-u", "postgres", "--", "psql", "-d", "ICAT", "-c", AGE_ACCOUNTING]
+    change = f"python3 -c {shlex.quote(in_file)}; else {shlex.join(in_database)}"
+    day.inside("dc1-icat", f"if [ -e {CATALOGUE} ]; then {change}; fi")
 
 
 def _start_accounting(day: GameDay) -> None:

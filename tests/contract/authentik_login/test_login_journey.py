@@ -112,12 +112,12 @@ def platform(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
             nonlocal portal
             portal = replace(portal, url=f"https://localhost:{port}", issuer=issuer)
             with site.server.store.write() as tx:
-                address = {
-                    "matching_mode": "strict",
-                    "url": portal.redirect_url,
-                    "redirect_uri_type": "authorization",
-                }
-                tx.update(OAUTH2, provider["pk"], {"redirect_uris": [address]})
+                # As the role's blueprint has them.
+                addresses = [
+                    {"matching_mode": "strict", "url": url, "redirect_uri_type": kind}
+                    for kind, url in (("authorization", portal.redirect_url), ("logout", f"{portal.url}/"))
+                ]
+                tx.update(OAUTH2, provider["pk"], {"redirect_uris": addresses})
             assert loaded.identity is not None
             return application(loaded, loaded.identity, portal)
 

@@ -67,8 +67,9 @@ QUERIES = {
 }
 
 WORDS = {
-    *("abs", "and", "avg", "bool", "by", "count", "delta", "ignoring", "increase", "label_replace", "max"),
-    *("min", "on", "or", "predict_linear", "rate", "sum", "time", "topk", "unless", "vector", "without"),
+    *("abs", "and", "avg", "bool", "by", "clamp_min", "count", "delta", "ignoring", "increase"),
+    *("label_replace", "max", "min", "on", "or", "predict_linear", "rate", "sum", "time", "topk", "unless"),
+    *("vector", "without"),
 }
 """What PromQL itself means by a word."""
 
