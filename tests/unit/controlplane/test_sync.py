@@ -1,6 +1,8 @@
 """Syncs: the part of a plan that follows from people, passes, following, and words of the login server."""
 
 import socket
+import ssl
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,6 +12,10 @@ from typing import Any
 import httpx
 import pytest
 from memory import Memory
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "contract" / "irods"))
+
+from throwaway_pki import create_authority, issue
 
 from controlplane.errors import BadInputError
 from controlplane.reconcile.port import ObservationError
@@ -191,6 +197,22 @@ def test_word_is_believed_with_the_secret_alone() -> None:
         assert httpx.get(f"http://127.0.0.1:{port}{PATH}", headers=right, timeout=60).status_code == 501
         assert not word.is_set()
         assert post(port, json={"body": "model_updated"}, headers=right) == 204
+        assert word.is_set()
+
+
+def test_word_comes_over_tls(tmp_path: Path) -> None:
+    authority = create_authority(tmp_path)
+    files = issue(authority, tmp_path)
+    where = {"certificate": Path(files.certificate_chain_file), "key": Path(files.certificate_key_file)}
+    given: dict[str, Any] = {"json": {}, "headers": {"Authorization": "Bearer s"}, "timeout": 60}
+    word = threading.Event()
+    with listening("127.0.0.1", 0, "s", word, **where) as port:
+        with pytest.raises(httpx.HTTPError):
+            httpx.post(f"http://127.0.0.1:{port}{PATH}", trust_env=False, **given)
+        assert not word.is_set()
+        trust = ssl.create_default_context(cafile=authority.ca_file)
+        told = httpx.post(f"https://127.0.0.1:{port}{PATH}", verify=trust, trust_env=False, **given)
+        assert told.status_code == 204
         assert word.is_set()
 
 

@@ -40,7 +40,7 @@ def configured(folder: Path, **given: object) -> Path:
     (play,) = [
         each for each in yaml.safe_load((PROJECT / "site.yml").read_text()) if each["hosts"] == "prometheus"
     ]
-    names = ("alertmanager_dependencies", "alertmanager_referents")
+    names = ("site_zone_matchers", "alertmanager_dependencies", "alertmanager_referents")
     file = folder / "alertmanager.yml"
     task = {
         "name": "Write it",
@@ -50,7 +50,8 @@ def configured(folder: Path, **given: object) -> Path:
         },
         "vars": {name: play["vars"][name] for name in names},
     }
-    facts = {"bic_zones": ZONES, "bic_login_database_host": "dc1-db", "bic_referents": REFERENTS}
+    hosts = {"bic_login_database_host": "dc1-db", "bic_store_host": "dc1-db"}
+    facts = {"bic_zones": ZONES, "bic_referents": REFERENTS, **hosts}
     run_tasks(folder, ROLE, [task], yaml.safe_dump({**facts, **given}))
     return file
 
@@ -165,14 +166,18 @@ CASES: dict[str, tuple[dict[str, str], list[dict[str, str]], list[dict[str, str]
             {"alertname": "FilesystemAlmostFull", "host": "dc1-icat"},
         ],
     ),
-    "the database of the login server takes logins along": (
+    "databases take logins, and what is read from the store, along": (
         {"alertname": "PostgreSQLDown", "host": "dc1-db"},
         [
             {"alertname": "AuthentikOutpostDown"},
             {"alertname": "PeopleDoNotFollow"},
             {"alertname": "OperationBudgetBurnsFast", "operation": "login"},
+            {"alertname": "CollectorFailing", "collector": "store", "host": "dc1-monitor"},
         ],
-        [{"alertname": "OperationBudgetBurnsSlowly", "zone": "bicZone", "operation": "write"}],
+        [
+            {"alertname": "OperationBudgetBurnsSlowly", "zone": "bicZone", "operation": "write"},
+            {"alertname": "CollectorFailing", "collector": "authentik_login", "host": "dc1-monitor"},
+        ],
     ),
     "a zone takes its servers along": (
         {"alertname": "IrodsZoneDown", "zone": "otherZone"},
