@@ -173,11 +173,18 @@ CASES: dict[str, tuple[dict[str, str], list[dict[str, str]], list[dict[str, str]
             {"alertname": "PeopleDoNotFollow"},
             {"alertname": "OperationBudgetBurnsFast", "operation": "login"},
             {"alertname": "CollectorFailing", "collector": "store", "host": "dc1-monitor"},
+            {"alertname": "UnitFailed", "name": "bic-drift.service", "host": "dc1-monitor"},
         ],
         [
             {"alertname": "OperationBudgetBurnsSlowly", "zone": "bicZone", "operation": "write"},
             {"alertname": "CollectorFailing", "collector": "authentik_login", "host": "dc1-monitor"},
+            {"alertname": "UnitFailed", "name": "chrony.service", "host": "dc1-monitor"},
         ],
+    ),
+    "an exporter takes along what it alone tells": (
+        {"alertname": "ExporterDown", "host": "dc1-icat"},
+        [{"alertname": "PostgreSQLBackupMissing", "host": "dc1-icat"}],
+        [{"alertname": "PostgreSQLBackupMissing", "host": "dc1-db"}, {"alertname": "UnitFailed"}],
     ),
     "a zone takes its servers along": (
         {"alertname": "IrodsZoneDown", "zone": "otherZone"},
