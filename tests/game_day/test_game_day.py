@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "harness"))
 
-from game_day import MONITOR, Fault, GameDay
+from game_day import LONGEST_WAIT, MONITOR, Fault, GameDay
 from irods.message import Message, StringProperty, iRODSMessage
 from irods.session import iRODSSession
 from nation import Nation, copy_inventory, environment_for, require_fleet
@@ -267,9 +267,13 @@ def _of_services(day: GameDay) -> Iterator[Fault]:
         {"FederationProxyDown dc1-idp": "Federation dc1-idp"},
         150,
     )
-    # Nobody is told by what is down: that is what the dead man's switch is for.
-    yield stopped(
-        "the Alertmanager stops", MONITOR, "prometheus-alertmanager", {"": f"Alertmanager {MONITOR}"}
+    # What is down tells nobody: the dead man's switch is for that. It tells of itself when it is back.
+    stop, start = day.unit(MONITOR, "prometheus-alertmanager")
+    yield Fault(
+        "the Alertmanager stops",
+        stop,
+        lambda: [start(), time.sleep(LONGEST_WAIT)],
+        {"": f"Alertmanager {MONITOR}"},
     )
     yield Fault(
         "a collector hangs",
