@@ -24,7 +24,7 @@ MONITOR = "dc1-monitor"
 HASTE = 15
 """How many times shorter an alert waits than it does for the platform."""
 LONGEST_WAIT = 20
-"""Seconds that an alert waits at most."""
+"""Seconds that an alert waits at most; what waits for days waits twice as long, so that it comes later."""
 KEPT = 45
 """Seconds that an alert is kept after its cause: collectors ask every 30."""
 SHORTEST_RANGE = 12
@@ -40,8 +40,9 @@ def hastened(rules: str) -> str:
     """Rule files whose alerts wait for seconds, and whose rates look back less far."""
 
     def wait(match: re.Match[str]) -> str:
-        seconds = int(match[1]) * _SECONDS[match[2]] // HASTE
-        return f"for: {max(2, min(LONGEST_WAIT, seconds))}s"
+        seconds = int(match[1]) * _SECONDS[match[2]]
+        longest = LONGEST_WAIT if seconds < _SECONDS["d"] else 2 * LONGEST_WAIT
+        return f"for: {max(2, min(longest, seconds // HASTE))}s"
 
     def look_back(match: re.Match[str]) -> str:
         return f"[{max(SHORTEST_RANGE, int(match[1]) * _SECONDS[match[2]] // HASTE)}s]"
