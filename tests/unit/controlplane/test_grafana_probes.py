@@ -35,6 +35,7 @@ def test_what_is_not_well_is_named(tmp_path: Path, pages: dict[str, str | int], 
 
 
 def test_it_is_asked_by_its_public_name_and_holds_up_no_facility(inventory: Path, edit: Edit) -> None:
+    edit("platform.yml", ", grafana]", "]")
     assert not list(probes.probes(load_platform(inventory)))
     edit("platform.yml", "[prometheus, controlplane]", "[prometheus, grafana, controlplane]")
     (probe,) = probes.probes(load_platform(inventory))

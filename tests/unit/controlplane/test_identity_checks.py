@@ -22,14 +22,16 @@ IDENTITY = "identity:\n  url: https://login.bic.example\n  token: {env: TOKEN}\n
 
 @pytest.fixture(autouse=True)
 def login(inventory: Path) -> None:
-    """The sandbox's inventory with both on dc1-idp, whatever it has itself."""
+    """The sandbox's inventory with both on dc1-idp and no Grafana, whatever it has itself."""
     path = inventory / "platform.yml"
     lines = path.read_text("utf-8").splitlines(keepends=True)
     kept = [line for line in lines if not line.startswith(("identity:", "  url:", "  token:", "  ca_file:"))]
     path.write_text(
         "".join(
             f"  {IDP}, services: [authentik, federation_proxy]}}\n" if IDP in line else line for line in kept
-        ).replace(STORE, STORE + IDENTITY),
+        )
+        .replace(STORE, STORE + IDENTITY)
+        .replace(", grafana]", "]"),
         "utf-8",
     )
 
