@@ -38,6 +38,8 @@ def test_the_run_after_the_killed_ones_ends_well(nation: Nation) -> None:
     assert nation.demo.code == 0, nation.demo.output[-8000:]
     for word in ("https://10.78.0.15:9090", "https://10.78.0.15:9887/metrics", "Next, try"):
         assert word in nation.demo.output
+    assert re.search(r"OK +journey +login to the portal", nation.demo.output)
+    assert re.search(r"Hosts that do not answer +0\n", nation.demo.output)
 
 
 def test_a_second_run_changes_nothing(nation: Nation) -> None:
@@ -73,6 +75,7 @@ def test_prometheus_says_that_every_target_is_up(nation: Nation) -> None:
     targets = _wait_for_targets(nation)
     expected = {f"https://{host.address}:9100/metrics" for host in nation.platform.hosts.values()}
     expected |= {f"https://{nation.address('dc1-icat')}:9187/metrics"}
+    expected |= {f"https://{nation.address('dc2-irods')}:443/metrics"}
     expected |= {f"https://{nation.address('dc1-monitor')}:{port}/metrics" for port in (9090, 9093, 9887)}
     # Authentik's server and its LDAP outpost.
     expected |= {f"http://{nation.address('dc1-idp')}:{port}/metrics" for port in (9300, 9302)}
