@@ -22,10 +22,10 @@ demo: host-packages venv ## Build and deploy a small nation on this machine, and
 demo-down: venv ## Remove all that the demo made: hosts, mounts, bridge, firewall rules
 	@$(BIN)/bic sandbox down
 
-# Tests of servers and hosts run beside each other. Those of the nation take longest, so the others step back for them.
+# Tests of servers and hosts run beside each other. Those of nations take longest, so the others step back for them.
 test: test-packages venv rule-checkers ## Run all tests
 	@$(MAKE) --jobs=2 unit lint
-	@$(MAKE) --jobs=4 ASIDE='nice -n 5' PROCESSES=1 integration molecule contract fleet resilience
+	@$(MAKE) --jobs=4 ASIDE='nice -n 5' PROCESSES=1 integration game-day molecule contract fleet resilience
 
 check: venv rule-checkers lint unit ## What to run before each commit: no root needed, a few minutes
 
@@ -54,7 +54,7 @@ molecule: venv ## Each role by itself on hosts of its own (root)
 integration: venv ## The whole nation on a fleet of its own (root)
 	$(BIN)/pytest tests/integration
 
-game-day: venv ## Faults on a nation of their own, and what is told of each (root); 40 minutes, not part of `test`
+game-day: venv ## Faults on a nation of their own, what is told of each, and the runbooks' commands (root)
 	$(BIN)/pytest -s tests/game_day
 
 fleet: venv ## The fleet by itself, and on a fresh machine (root)

@@ -67,6 +67,7 @@ class Background:
         self._collectors = {collector.name: collector for collector in collectors}
         self._readings = dict.fromkeys(self._collectors, Reading())
         self._stopping = threading.Event()
+        self._due = {name: threading.Event() for name in self._collectors}
         self._threads = [
             threading.Thread(target=self._loop, args=(collector,), name=collector.name, daemon=True)
             for collector in self._collectors.values()
@@ -80,9 +81,15 @@ class Background:
     def stop(self, timeout: float) -> None:
         """Begin no further reading and wait at most `timeout` seconds for those that are under way."""
         self._stopping.set()
+        self.read_now()
         end = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
+
+    def read_now(self) -> None:
+        """Read every collector again at once, those that are being read right after."""
+        for due in self._due.values():
+            due.set()
 
     def page(self, format: Format) -> bytes:
         """The latest values, and how old and how good they are; never waits."""
@@ -109,12 +116,17 @@ class Background:
 
     def _loop(self, collector: Collector) -> None:
         failures = 0
-        while not self._stopping.is_set():
+        due = self._due[collector.name]
+        while True:
+            # In this order, or what comes between the two would be waited for.
+            due.clear()
+            if self._stopping.is_set():
+                return
             begun = time.monotonic()
             self._read(collector)
             failures = 0 if self._readings[collector.name].up else failures + 1
             pause = until_next(collector.interval, failures)
-            self._stopping.wait(max(0.0, pause - (time.monotonic() - begun)))
+            due.wait(max(0.0, pause - (time.monotonic() - begun)))
 
     def _read(self, collector: Collector) -> None:
         before = self._readings[collector.name]

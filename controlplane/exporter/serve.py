@@ -36,7 +36,7 @@ def serve(
 ) -> None:
     """Answer on `address`:`port` until SIGTERM or SIGINT; over TLS when a certificate and key are given.
 
-    With a `gate`, only to those whom it admits.
+    With a `gate`, only to those whom it admits. At SIGHUP every collector reads again at once.
 
     Raises BadInputError when the address cannot be used or the certificate and key do not fit.
     """
@@ -68,6 +68,7 @@ def serve(
     # The server takes these signals itself, and hands them on when it has stopped.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
+    signal.signal(signal.SIGHUP, lambda *_: background.read_now())
     log.info("metrics on %s://%s:%d%s", "https" if certificate else "http", address, port, PATH)
     background.start()
     uvicorn.Server(settings).run(sockets=[listening])

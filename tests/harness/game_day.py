@@ -4,7 +4,9 @@ The waiting times of alert rules are shortened, so that a day fits into minutes;
 inhibition are those of the platform.
 """
 
+import contextlib
 import json
+import math
 import re
 import ssl
 import subprocess
@@ -21,14 +23,20 @@ from sandbox.fleet import host as hosts
 from sandbox.fleet import network
 
 MONITOR = "dc1-monitor"
-HASTE = 15
+HASTE = 10
 """How many times shorter an alert waits than it does for the platform."""
-LONGEST_WAIT = 20
+LONGEST_WAIT = 30
 """Seconds that an alert waits at most; what waits for days waits twice as long, so that it comes later."""
 KEPT = 45
 """Seconds that an alert is kept after its cause: collectors ask every 30."""
-SHORTEST_RANGE = 12
-"""Seconds of samples that a rate needs at least, at a scrape every two seconds."""
+PAUSE = 2.0
+"""Seconds between two questions to `bic health`."""
+CLEARED = 360.0
+"""Seconds until all has cleared after a mend, at most."""
+SCRAPE_INTERVAL = 5
+"""Seconds from scrape to scrape."""
+SHORTEST_RANGE = 6 * SCRAPE_INTERVAL
+"""Seconds of samples that a rate needs at least."""
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _ALWAYS = ("Watchdog", "OperationBudgetBurns")
@@ -52,7 +60,7 @@ def hastened(rules: str) -> str:
     return re.sub(r"\[(\d+)([smhd])\]", look_back, shorter)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fault:
     """Something that goes wrong, and what has to be said of it within so many seconds."""
 
@@ -62,7 +70,7 @@ class Fault:
     said: Mapping[str, str]
     """The alerts that people are told of, as `HostDown dc2-irods`, each with what `bic health` names as a
     cause beside it, as `host dc2-irods`. Either is empty where there is none."""
-    within: float = 60.0
+    within: float = 120.0
 
     @property
     def alerts(self) -> frozenset[str]:
@@ -85,9 +93,9 @@ class Verdict:
     probe_after: float | None = None
     """Seconds until `bic health` named all its targets."""
     others: set[str] = field(default_factory=set)
-    """Alerts that were told beside them."""
+    """Alerts that were told in its wave beside what had to be."""
     clear_after: float | None = None
-    """Seconds from the mend until nothing was told any more, and `bic health` named nothing."""
+    """Seconds from the mend of its wave until nothing was told any more, and `bic health` named nothing."""
 
     @property
     def passed(self) -> bool:
@@ -117,7 +125,7 @@ HEADING = f"{'fault':44} {'alert':>7}  {'probe':>7}  {'clear':>7}  verdict"
 
 
 class GameDay:
-    """Breaks a nation, one fault at a time."""
+    """Breaks a nation, wave by wave."""
 
     def __init__(self, nation: Nation, folder: Path) -> None:
         """Give the nation's Prometheus the hastened rules, from `folder`."""
@@ -127,7 +135,7 @@ class GameDay:
         rules.mkdir()
         for path in (Path(__file__).parents[2] / "monitoring" / "rules").glob("*.yml"):
             (rules / path.name).write_text(hastened(path.read_text()))
-        words = {"prometheus_rules_dir": str(rules), "prometheus_scrape_interval": "2s"}
+        words = {"prometheus_rules_dir": str(rules), "prometheus_scrape_interval": f"{SCRAPE_INTERVAL}s"}
         done = nation.ansible("--limit", MONITOR, "--tags", "prometheus", "-e", json.dumps(words))
         if done.code != 0:
             raise RuntimeError(done.output[-3000:])
@@ -136,7 +144,7 @@ class GameDay:
         """Run a shell script in a host, network or not; what it prints."""
         fleet = self.nation.fleet
         command = hosts.command_in(fleet, fleet.host(host), ["sh", "-ec", script])
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         if done.returncode:
             raise RuntimeError(f"{host}: {script}: {done.stdout}{done.stderr}")
         return done.stdout
@@ -196,45 +204,62 @@ class GameDay:
         while time.monotonic() < begun + seconds:
             if not self.told() and not self.causes():
                 return time.monotonic() - begun
-            time.sleep(1)
+            time.sleep(PAUSE)
         return None
 
-    def play(self, fault: Fault) -> Verdict:
-        """Break it, listen, and mend it."""
-        verdict = Verdict(fault)
-        self.verdicts.append(verdict)
-        begun = time.monotonic()
+    def play(self, *faults: Fault) -> list[Verdict]:
+        """Break what does not hide each other, all at once; listen, and mend it in reverse."""
+        verdicts = [Verdict(fault) for fault in faults]
+        self.verdicts += verdicts
+        awaited = frozenset[str]().union(*(fault.alerts for fault in faults))
+        begun = dict.fromkeys(faults, math.inf)
         over = threading.Event()
 
-        def ask_health() -> None:
-            while not over.is_set():
-                if self.causes() >= fault.targets:
-                    verdict.probe_after = time.monotonic() - begun
-                    return
+        def since(verdict: Verdict) -> float:
+            return time.monotonic() - begun[verdict.fault]
 
-        asking = threading.Thread(target=ask_health)
-        try:
+        def ask_health() -> None:
+            while not over.is_set() and any(verdict.probe_after is None for verdict in verdicts):
+                found = self.causes()
+                for verdict in verdicts:
+                    if verdict.probe_after is None and since(verdict) > 0 and found >= verdict.fault.targets:
+                        verdict.probe_after = since(verdict)
+                over.wait(PAUSE)
+
+        def open_ones() -> list[Verdict]:
+            return [
+                verdict
+                for verdict in verdicts
+                if None in (verdict.alert_after, verdict.probe_after)
+                and since(verdict) < verdict.fault.within
+            ]
+
+        with contextlib.ExitStack() as broken:
+            asking = threading.Thread(target=ask_health)
+            broken.callback(asking.join)
+            broken.callback(over.set)
             asking.start()
-            fault.break_()
-            end = begun + fault.within
-            while time.monotonic() < end and None in (verdict.alert_after, verdict.probe_after):
+            for fault in faults:
+                begun[fault] = time.monotonic()
+                broken.callback(fault.mend)
+                fault.break_()
+            noise: set[str] = set()
+            while open_ones():
                 told = self.told()
-                verdict.others |= told - fault.alerts
-                if verdict.alert_after is None and told >= fault.alerts:
-                    verdict.alert_after = time.monotonic() - begun
+                noise |= told - awaited
+                for verdict in verdicts:
+                    if verdict.alert_after is None and told >= verdict.fault.alerts:
+                        verdict.alert_after = since(verdict)
                 time.sleep(1)
             # What would be told a little later is noise, too.
             end = time.monotonic() + LONGEST_WAIT
             while time.monotonic() < end:
-                verdict.others |= self.told() - fault.alerts
+                noise |= self.told() - awaited
                 time.sleep(2)
-        finally:
-            over.set()
-            asking.join()
-            fault.mend()
-        # Some are looked at every five minutes only.
-        verdict.clear_after = self.quiet(360)
-        return verdict
+        clear_after = self.quiet(CLEARED)
+        for verdict in verdicts:
+            verdict.others, verdict.clear_after = noise, clear_after
+        return verdicts
 
     def table(self) -> str:
         """All verdicts so far."""

@@ -24,6 +24,10 @@ _LEVELS = {
     "info": logging.INFO,
     "debug": logging.DEBUG,
 }
+_IDENTIFIERS = {"server": "irodsServer", "agent": "irodsAgent", "delay_server": "irodsDelayServer"}
+"""What is one process each of a real server → its name in syslog."""
+_KINDS = {"server": "server", "agent_factory": "server", "delay_server": "delay_server"}
+"""Category → who writes it, where it is not an agent."""
 
 
 class Log:
@@ -32,17 +36,7 @@ class Log:
     def __init__(self, zone: str, *, syslog: bool) -> None:
         self._zone = zone
         self._host = socket.gethostname()
-        self._logger = logging.Logger("irods-standin", logging.INFO)
-        self._agent = logging.Logger("irods-standin-agent", logging.INFO)
-        for logger, ident in ((self._logger, "irodsServer"), (self._agent, "irodsAgent")):
-            handler: logging.Handler
-            if syslog and Path(_SYSLOG_SOCKET).exists():
-                handler = SysLogHandler(_SYSLOG_SOCKET, facility=SysLogHandler.LOG_LOCAL0)
-                handler.ident = f"{ident}[{os.getpid()}]: "
-                handler.append_nul = False
-            else:
-                handler = logging.StreamHandler(sys.stdout)
-            logger.addHandler(handler)
+        self._loggers = {kind: _logger(kind, ident, syslog) for kind, ident in _IDENTIFIERS.items()}
         call_log = os.environ.get(CALL_LOG_VARIABLE)
         self._calls = (
             None if not call_log else os.open(call_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -51,7 +45,7 @@ class Log:
 
     def write(self, level: str, category: str, message: str, **fields: str) -> None:
         """Write a line; categories are iRODS's (`server`, `agent`, `authentication`, `rule_engine`, ...)."""
-        kind = "server" if category in ("server", "agent_factory") else "agent"
+        kind = _KINDS.get(category, "agent")
         line = {
             "log_category": category,
             "log_level": level,
@@ -63,7 +57,7 @@ class Log:
             "server_type": kind,
             "server_zone": self._zone,
         }
-        (self._logger if kind == "server" else self._agent).log(_LEVELS[level], "%s", json.dumps(line))
+        self._loggers[kind].log(_LEVELS[level], "%s", json.dumps(line))
 
     @property
     def has_calls(self) -> bool:
@@ -90,6 +84,19 @@ class Log:
             line["arguments"] = list(arguments)
         with self._lock:
             os.write(self._calls, json.dumps(line).encode() + b"\n")
+
+
+def _logger(kind: str, ident: str, syslog: bool) -> logging.Logger:
+    logger = logging.Logger(f"irods-standin-{kind}", logging.INFO)
+    handler: logging.Handler
+    if syslog and Path(_SYSLOG_SOCKET).exists():
+        handler = SysLogHandler(_SYSLOG_SOCKET, facility=SysLogHandler.LOG_LOCAL0)
+        handler.ident = f"{ident}[{os.getpid()}]: "
+        handler.append_nul = False
+    else:
+        handler = logging.StreamHandler(sys.stdout)
+    logger.addHandler(handler)
+    return logger
 
 
 def _now() -> str:

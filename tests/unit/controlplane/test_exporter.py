@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import itertools
 import os
 import signal
 import socket
@@ -244,6 +245,8 @@ def test_the_process_serves_over_tls_and_stops_cleanly(inventory: Path, tmp_path
         assert page.headers["content-type"].startswith("text/plain; version=")
         other = httpx.get(f"https://127.0.0.1:{port}/", verify=context, trust_env=False, auth=prometheus)
         assert other.status_code == 404
+        # A reload reads all again, and does not end it.
+        process.send_signal(signal.SIGHUP)
         # Health asks with the same password, and says so when it is not the exporter's any more.
         with pytest.raises(CheckFailedError, match=r"its collectors cannot read: .*irods_contents_bicZone"):
             probes._metrics(url, platform)
@@ -284,4 +287,15 @@ def test_a_slow_collector_recovers_long_before_its_interval(monkeypatch: pytest.
     background = Background([Fake("slow", "a", read, interval=3600.0)])
     background.start()
     eventually(lambda: 'bic_collector_up{collector="slow"} 1.0' in scrape(background))
+    background.stop(1)
+
+
+def test_all_is_read_at_once_when_somebody_asks() -> None:
+    values = itertools.count()
+    background = Background([Fake("rare", "a", lambda: float(next(values)), interval=3600.0)])
+    background.start()
+    eventually(lambda: "bic_test_things" in scrape(background))
+    for value in (1, 2):
+        background.read_now()
+        eventually(lambda: f'bic_test_things{{zone="a"}} {value}.0' in scrape(background))  # noqa: B023
     background.stop(1)
