@@ -65,7 +65,7 @@ def _missing(around: type | None, parent: tuple[int | str, ...], name: str) -> s
     field = fields_of(around).get(name) if around else None
     description = field.description if field else None
     meaning = f": {_first_sentence(description)}" if description else ""
-    owner = f" in {parent[-1]!r}" if parent and isinstance(parent[-1], str) else ""
+    owner = f" in {shorten(parent[-1])}" if parent and isinstance(parent[-1], str) else ""
     if name == "pi":
         return f"a team needs a principal investigator; add 'pi'{meaning}"
     return f"the key {name!r} is missing{owner}{meaning}"
