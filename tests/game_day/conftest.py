@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "harness"))
 
-from game_day import GameDay
+from game_day import MONITOR, GameDay
 from nation import Nation, copy_inventory, environment_for, require_fleet
 
 from sandbox.fleet import fleet as fleets
@@ -35,6 +35,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GameDay]:
                     day.inside("dc1-icat", f"systemctl start {unit}@{name}")
             for unit in ("authentik-backup", "authentik-restore-drill"):
                 day.inside("dc1-idp", f"systemctl start {unit}")
+            day.inside(MONITOR, "systemctl start bic-free-space")
             assert day.quiet(240) is not None, (day.told(), day.causes())
             yield day
             print(day.table())

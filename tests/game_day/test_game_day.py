@@ -47,7 +47,10 @@ def _count_now(day: GameDay) -> None:
 
 
 def _path(session: iRODSSession) -> str:
-    return f"/{session.zone}/home/{session.username}/game-day"
+    """A data object of a facility's, in a collection that no team has."""
+    collection = f"/{session.zone}/home/nantes-game-day"
+    session.collections.create(collection)
+    return f"{collection}/data"
 
 
 CERTIFICATE, KEY = "/etc/bic/pki/irods.crt", "/etc/bic/pki/irods.key"
