@@ -29,7 +29,7 @@ LONGEST_WAIT = 30
 """Seconds that an alert waits at most; what waits for days waits twice as long, so that it comes later."""
 KEPT = 45
 """Seconds that an alert is kept after its cause: collectors ask every 30."""
-PAUSE = 2.0
+PAUSE = 5.0
 """Seconds between two questions to `bic health`."""
 CLEARED = 360.0
 """Seconds until all has cleared after a mend, at most."""
