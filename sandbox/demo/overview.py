@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from collections.abc import Iterator
 
 from controlplane.health.port import UnseenError
 from controlplane.model import Platform
 from controlplane.model.sizes import format_size
 from controlplane.systems.prometheus.query import Watcher
+from sandbox.fleet import host as hosts
+from sandbox.fleet.spec import FleetSpec
+from sandbox.fleet.system import run
 from sandbox.mirror.artifacts import REPOSITORY
 
 #: The dashboard, as Grafana is given it.
 DASHBOARD = REPOSITORY / "monitoring" / "dashboards" / "bic-overview.json"
+#: When each collector of the exporter last succeeded, as Unix time.
+READ = "bic_collector_last_success_timestamp_seconds"
+#: Seconds until Prometheus has scraped the exporter again, at most.
+PATIENCE = 60
 
 
 def overview(platform: Platform) -> Iterator[tuple[str, str]]:
@@ -26,6 +35,24 @@ def overview(platform: Platform) -> Iterator[tuple[str, str]]:
                 yield title, str(error)
             else:
                 yield title, written(samples[0].value, unit) if samples else "not measured yet"
+
+
+def refresh(platform: Platform, fleet: FleetSpec) -> None:
+    """Let the exporter read all anew and wait until Prometheus has it, at most for `PATIENCE` seconds.
+
+    What a server said while it was set up is not how the nation is. Raises SandboxError.
+    """
+    begun = time.time()
+    for host in platform.hosts_with("controlplane"):
+        run(hosts.command_in(fleet, fleet.host(host.name), ["systemctl", "reload", "bic-exporter"]))
+    for host in list(platform.hosts_with("prometheus"))[:1]:
+        watcher = Watcher(platform, host)
+        while time.time() < begun + PATIENCE:
+            with contextlib.suppress(UnseenError):
+                read = [sample.value for sample in watcher.samples(READ)]
+                if read and min(read) >= begun:
+                    return
+            time.sleep(1)
 
 
 def numbers(dashboard: str, environment: str) -> Iterator[tuple[str, str, str]]:

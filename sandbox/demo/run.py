@@ -15,6 +15,7 @@ from controlplane.health.port import CheckFailedError
 from controlplane.model import Platform
 from controlplane.model.platform import service_name
 from sandbox.demo import ansible
+from sandbox.demo.overview import refresh
 from sandbox.demo.summary import summary
 from sandbox.federation import control as outside
 from sandbox.fleet import fleet as fleets
@@ -84,6 +85,7 @@ def steps(platform: Platform, say: Callable[[str], None]) -> list[Step]:
             "check the health of all systems, and send synthetic data and a synthetic person on their ways",
             lambda: bic("health", "--journeys", "--wait", "120"),
         ),
+        Step("let the monitoring read all anew", lambda: refresh(platform, fleet)),
     ]
 
 

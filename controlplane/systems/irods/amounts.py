@@ -77,6 +77,15 @@ def held(client: Client, *where: Criterion) -> Amounts:
     return {(name, STATES.get(state, "unknown")): amount for (name, state), amount in found.items()}
 
 
+def with_empty(held: Amounts, storage: Iterable[StorageResource]) -> Amounts:
+    """Those amounts, and 0 for good and stale replicas where a storage resource has none.
+
+    Without it nothing would tell what is empty from what is not measured.
+    """
+    places = [resource.name for resource in storage if resource.host is not None]
+    return {(name, state): (0, 0) for name in places for state in ("good", "stale")} | dict(held)
+
+
 def held_by(client: Client, facilities: Iterable[str]) -> dict[str, Amounts]:
     """What each facility holds: in its home collection, below it, and in its teams' homes.
 

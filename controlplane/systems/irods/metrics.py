@@ -208,18 +208,22 @@ class Usage:
     def collect(self) -> Iterable[Metric]:
         """One reading. Raises BicError."""
         zone = self.zone.name
-        facilities = [facility.id for facility in self.platform.facilities_of(zone)]
+        facilities = {facility.id: facility for facility in self.platform.facilities_of(zone)}
         with _client(self.platform, self.zone, self.budget) as client:
             whole = amounts.held(client)
             by_facility = amounts.held_by(client, facilities)
+        storage = self.platform.storage_resources_of(zone)
+        lacking = amounts.missing(storage, whole)
+        whole = amounts.with_empty(whole, storage)
         yield REPLICAS.of(([zone, *key], number) for key, (number, _) in whole.items())
         yield REPLICA_BYTES.of(([zone, *key], size) for key, (_, size) in whole.items())
-        lacking = amounts.missing(self.platform.storage_resources_of(zone), whole)
         yield MISSING.of(([zone, name], number) for name, number in lacking.items())
         samples = [
             ([zone, facility, *key], amount)
             for facility, held in by_facility.items()
-            for key, amount in held.items()
+            for key, amount in amounts.with_empty(
+                held, facilities[facility].storage_resources or self.zone.storage_resources
+            ).items()
         ]
         yield FACILITY_REPLICAS.of((labels, number) for labels, (number, _) in samples)
         yield FACILITY_BYTES.of((labels, size) for labels, (_, size) in samples)

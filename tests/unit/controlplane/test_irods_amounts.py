@@ -2,7 +2,7 @@
 
 from controlplane.model import StorageResource
 from controlplane.model.types import ResourceType
-from controlplane.systems.irods.amounts import facility_totals, missing
+from controlplane.systems.irods.amounts import facility_totals, missing, with_empty
 
 GOOD, STALE = ("disk", "good"), ("disk", "stale")
 
@@ -22,8 +22,15 @@ def test_what_a_facility_holds_does_not_include_another_one_with_a_longer_name()
     }
 
 
-def storage(name: str, kind: ResourceType, parent: str | None) -> StorageResource:
-    return StorageResource(name, "zone", "", kind, None, None, parent, "", None)
+def storage(name: str, kind: ResourceType, parent: str | None, host: str | None = None) -> StorageResource:
+    return StorageResource(name, "zone", "", kind, host, None, parent, "", None)
+
+
+def test_what_is_empty_is_told_from_what_is_not_measured() -> None:
+    places = [storage("archive", "replication", None), storage("disk", "unixfilesystem", "archive", "one")]
+    assert with_empty({}, places) == {GOOD: (0, 0), STALE: (0, 0)}
+    held = {GOOD: (2, 30), ("old", "intermediate"): (1, 1)}
+    assert with_empty(held, places) == held | {STALE: (0, 0)}
 
 
 def test_the_child_with_fewer_replicas_lacks_the_difference() -> None:
