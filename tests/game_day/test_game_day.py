@@ -6,10 +6,12 @@ import shlex
 import subprocess
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import irods.keywords as kw
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from game_day import LONGEST_WAIT, MONITOR, Fault, GameDay
 from irods.message import Message, StringProperty, iRODSMessage
 from irods.session import iRODSSession
@@ -53,21 +55,31 @@ def _path(session: iRODSSession) -> str:
     return f"{collection}/data"
 
 
-CERTIFICATE, KEY = "/etc/bic/pki/irods.crt", "/etc/bic/pki/irods.key"
+CERTIFICATE = "/etc/bic/pki/irods.crt"
 
 
-def _shorten_certificate(day: GameDay) -> None:
-    """Sign the server's key anew, for three days."""
-    copy = "-copy_extensions copyall"
-    request = day.inside("dc1-irods", f"openssl x509 -x509toreq -in {CERTIFICATE} -signkey {KEY} {copy}")
+def _sign_again(day: GameDay, host: str, valid: timedelta) -> None:
+    """Let the certificate of a zone's server end in a while, or have ended."""
     pki = day.nation.authority.parent
-    sign = f"openssl x509 -req -days 3 {copy} -CA {pki}/ca.crt -CAkey {pki}/ca.key"
-    signed = subprocess.run(sign.split(), input=request, capture_output=True, text=True, check=True).stdout
-    day.inside("dc1-irods", f"cat >{CERTIFICATE} <<'EOF'\n{signed}EOF\n")
+    authority = x509.load_pem_x509_certificate((pki / "ca.crt").read_bytes())
+    key = serialization.load_pem_private_key((pki / "ca.key").read_bytes(), None)
+    old = x509.load_pem_x509_certificate(day.inside(host, f"cat {CERTIFICATE}").encode())
+    end = datetime.now(UTC) + valid
+    made = x509.CertificateBuilder(
+        authority.subject,
+        old.subject,
+        old.public_key(),
+        x509.random_serial_number(),
+        end - timedelta(days=30),
+        end,
+        list(old.extensions),
+    ).sign(key, hashes.SHA256())
+    text = made.public_bytes(serialization.Encoding.PEM).decode()
+    day.inside(host, f"cat >{CERTIFICATE} <<'EOF'\n{text}EOF\n")
 
 
-def _renew_certificate(day: GameDay) -> None:
-    done = day.nation.ansible("--limit", "dc1-irods")
+def _renew_certificate(day: GameDay, host: str) -> None:
+    done = day.nation.ansible("--limit", host)
     assert done.code == 0, done.output[-3000:]
 
 
@@ -78,15 +90,16 @@ def _hang_the_store(day: GameDay) -> None:
     day.inside("dc1-icat", f"systemd-run --unit=game-day --uid=postgres psql -d bic -c {shlex.quote(hold)}")
 
 
-def _edit_rule_base(day: GameDay) -> None:
-    day.inside("dc1-irods", "for f in /etc/irods/bic-*.re; do echo '# by hand' >>$f; break; done")
-    day.inside("dc1-irods", "systemctl start irods-rule-bases-note")
+def _break_rule_base(day: GameDay) -> None:
+    """Leave a rule unfinished: no rule base of the server counts any more, the demand for TLS neither."""
+    edit = "for f in /etc/irods/bic-*.re; do echo 'acPreConnect(*OUT) {' >>$f; break; done"
+    day.inside("dc2-irods", f"{edit}; systemctl reload irods; systemctl start irods-rule-bases-note")
 
 
-def _take_back_the_edit(day: GameDay) -> None:
+def _deploy_rule_bases(day: GameDay) -> None:
     done = day.nation.bic("rules", "deploy", "--yes", "--rules", str(REPOSITORY / "rules"))
     assert done.code == 0, done.output
-    day.inside("dc1-irods", "systemctl start irods-rule-bases-note")
+    day.inside("dc2-irods", "systemctl start irods-rule-bases-note")
 
 
 class _Migration(Message):
@@ -222,6 +235,12 @@ def _data_centre(day: GameDay) -> Iterator[Fault]:
 def _services(day: GameDay) -> Iterator[Fault]:
     server = {"IrodsServerDown dc1-irods": "iRODS bicZone on dc1-irods"}
     yield _stopped(day, "a server of the zone stops", "dc1-irods", "irods", server)
+    yield Fault(
+        "a certificate has expired",
+        lambda: _sign_again(day, "dc2-irods", timedelta(hours=-1)),
+        lambda: _renew_certificate(day, "dc2-irods"),
+        {"IrodsServerDown dc2-irods": "iRODS bicZone on dc2-irods"},
+    )
     # Where it is the only one, the host is taken to be down.
     exporter = {"ExporterDown dc1-icat": "host dc1-icat, measured"}
     unit = "prometheus-node-exporter"
@@ -270,8 +289,8 @@ def _contents(day: GameDay, folder: Path) -> Iterator[Fault]:
     )
     yield Fault(
         "a certificate is about to expire",
-        lambda: _shorten_certificate(day),
-        lambda: _renew_certificate(day),
+        lambda: _sign_again(day, "dc1-irods", timedelta(days=3)),
+        lambda: _renew_certificate(day, "dc1-irods"),
         {"CertificateExpiring dc1-irods": "iRODS bicZone on dc1-irods"},
     )
     yield Fault(
@@ -279,12 +298,6 @@ def _contents(day: GameDay, folder: Path) -> Iterator[Fault]:
         lambda: _age_backups(day),
         lambda: day.inside("dc1-icat", "systemctl start postgresql-backup@ICAT"),
         {"PostgreSQLBackupOld dc1-icat": "PostgreSQL dc1-icat, backups"},
-    )
-    yield Fault(
-        "a rule base is edited by hand",
-        lambda: _edit_rule_base(day),
-        lambda: _take_back_the_edit(day),
-        {"IrodsRuleBasesDiffer bicZone": ""},
     )
     yield Fault(
         "a federation's metadata expire",
@@ -317,9 +330,20 @@ def _contents(day: GameDay, folder: Path) -> Iterator[Fault]:
         lambda: _update_replica(day),
         {"IrodsReplicasStale bicZone": "iRODS bicZone"},
     )
+    # The last one, as this server is of no use to the others.
+    yield Fault(
+        "a rule base is broken by hand",
+        lambda: _break_rule_base(day),
+        lambda: _deploy_rule_bases(day),
+        {"IrodsRuleBasesDiffer bicZone": "", "IrodsServerDown dc2-irods": "iRODS bicZone on dc2-irods"},
+    )
 
 
 def test_every_fault_is_named_and_clears(day: GameDay, tmp_path: Path) -> None:
+    """What is told too late, or beside the cause, is so again when it is played again.
+
+    Only then it counts: a machine that is busy with other tests may be too slow once.
+    """
     waves = [
         _hosts(day),
         _catalogue_host(day),
@@ -330,7 +354,10 @@ def test_every_fault_is_named_and_clears(day: GameDay, tmp_path: Path) -> None:
         _alertmanager(day),
         _contents(day, tmp_path),
     ]
-    for wave in waves:
-        for verdict in day.play(*wave):
-            print(verdict.row(), flush=True)
-    assert [verdict.fault.title for verdict in day.verdicts if not verdict.passed] == []
+    failed = []
+    for faults in map(tuple, waves):
+        verdicts = day.play(*faults)
+        if not all(verdict.passed for verdict in verdicts):
+            verdicts = day.play(*faults)
+        failed += [verdict.fault.title for verdict in verdicts if not verdict.passed]
+    assert failed == []

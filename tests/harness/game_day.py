@@ -259,6 +259,7 @@ class GameDay:
         clear_after = self.quiet(CLEARED)
         for verdict in verdicts:
             verdict.others, verdict.clear_after = noise, clear_after
+            print(verdict.row(), flush=True)
         return verdicts
 
     def table(self) -> str:

@@ -40,7 +40,7 @@ def configured(folder: Path, **given: object) -> Path:
     (play,) = [
         each for each in yaml.safe_load((PROJECT / "site.yml").read_text()) if each["hosts"] == "prometheus"
     ]
-    names = ("site_zone_matchers", "alertmanager_dependencies", "alertmanager_referents")
+    names = ("site_zone_matchers", "site_login_hosts", "alertmanager_dependencies", "alertmanager_referents")
     file = folder / "alertmanager.yml"
     task = {
         "name": "Write it",
@@ -50,8 +50,8 @@ def configured(folder: Path, **given: object) -> Path:
         },
         "vars": {name: play["vars"][name] for name in names},
     }
-    hosts = {"bic_login_database_host": "dc1-db", "bic_store_host": "dc1-db"}
-    facts = {"bic_zones": ZONES, "bic_referents": REFERENTS, **hosts}
+    login = {"bic_login": {"host": "dc1-idp"}, "bic_login_database_host": "dc1-db"}
+    facts = {"bic_zones": ZONES, "bic_referents": REFERENTS, "bic_store_host": "dc1-db", **login}
     run_tasks(folder, ROLE, [task], yaml.safe_dump({**facts, **given}))
     return file
 
@@ -173,12 +173,26 @@ CASES: dict[str, tuple[dict[str, str], list[dict[str, str]], list[dict[str, str]
             {"alertname": "PeopleDoNotFollow"},
             {"alertname": "OperationBudgetBurnsFast", "operation": "login"},
             {"alertname": "CollectorFailing", "collector": "store", "host": "dc1-monitor"},
+            {"alertname": "CollectorFailing", "collector": "authentik", "host": "dc1-monitor"},
             {"alertname": "UnitFailed", "name": "bic-drift.service", "host": "dc1-monitor"},
         ],
         [
             {"alertname": "OperationBudgetBurnsSlowly", "zone": "bicZone", "operation": "write"},
-            {"alertname": "CollectorFailing", "collector": "authentik_login", "host": "dc1-monitor"},
+            {"alertname": "CollectorFailing", "collector": "irods_usage_bicZone", "host": "dc1-monitor"},
             {"alertname": "UnitFailed", "name": "chrony.service", "host": "dc1-monitor"},
+        ],
+    ),
+    "the login server takes along what is asked of it": (
+        {"alertname": "HostDown", "host": "dc1-idp"},
+        [
+            {"alertname": "AuthentikOutpostDown"},
+            {"alertname": "PeopleDoNotFollow", "host": "dc1-monitor"},
+            {"alertname": "OperationBudgetBurnsFast", "operation": "login"},
+            {"alertname": "CollectorFailing", "collector": "authentik_operations", "host": "dc1-monitor"},
+        ],
+        [
+            {"alertname": "OperationBudgetBurnsFast", "zone": "bicZone", "operation": "write"},
+            {"alertname": "CollectorFailing", "collector": "store", "host": "dc1-monitor"},
         ],
     ),
     "an exporter takes along what it alone tells": (
