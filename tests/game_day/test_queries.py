@@ -12,6 +12,7 @@ from game_day import MONITOR, GameDay
 from queries import QUERIES, asked
 
 ABSENT = {
+    "bic_irods_storage_resource_capacity_bytes": "the inventory names no capacity",
     "node_md_disks": "no host has a RAID",
     "node_timex_maxerror_seconds": "the hosts have this machine's clock",
     "node_timex_sync_status": "the hosts have this machine's clock",

@@ -96,6 +96,9 @@ def _in_clone(day: GameDay, command: str) -> tuple[int, str]:
     if words[0] == "bic":
         if words[1] == "rules":
             words += ["--rules", str(REPOSITORY / "rules")]
+        if words[1] == "apply":
+            # The sync of the nation may be at work.
+            words += ["--wait-for-lock", "120"]
         done = day.nation.bic(*words[1:])
         return done.code, done.output
     if words[0] == "promtool":
