@@ -169,7 +169,7 @@ def _remove_a_group(day: GameDay) -> None:
 
 
 def _apply(day: GameDay) -> None:
-    applied = day.nation.bic("apply", "--yes")
+    applied = day.nation.bic("apply", "--yes", "--wait-for-lock", "120")
     assert applied.code == 0, applied.output
     day.inside(MONITOR, "systemctl start bic-drift")
 
