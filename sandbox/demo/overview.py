@@ -26,8 +26,7 @@ PATIENCE = 60
 
 def overview(platform: Platform) -> Iterator[tuple[str, str]]:
     """The title of each number and the number, for a person; none where the platform has no Prometheus."""
-    for host in list(platform.hosts_with("prometheus"))[:1]:
-        watcher = Watcher(platform, host)
+    for watcher in _watchers(platform):
         for title, query, unit in numbers(DASHBOARD.read_text("utf-8"), platform.environment):
             try:
                 samples = watcher.samples(query)
@@ -45,8 +44,7 @@ def refresh(platform: Platform, fleet: FleetSpec) -> None:
     begun = time.time()
     for host in platform.hosts_with("controlplane"):
         run(hosts.command_in(fleet, fleet.host(host.name), ["systemctl", "reload", "bic-exporter"]))
-    for host in list(platform.hosts_with("prometheus"))[:1]:
-        watcher = Watcher(platform, host)
+    for watcher in _watchers(platform):
         while time.time() < begun + PATIENCE:
             with contextlib.suppress(UnseenError):
                 read = [sample.value for sample in watcher.samples(READ)]
@@ -66,3 +64,8 @@ def numbers(dashboard: str, environment: str) -> Iterator[tuple[str, str, str]]:
 def written(value: float, unit: str) -> str:
     """A number with its unit in Grafana's words, for a person."""
     return format_size(round(value)) if unit == "bytes" else f"{value:,.0f}"
+
+
+def _watchers(platform: Platform) -> list[Watcher]:
+    """The first Prometheus of the platform, if it has one."""
+    return [Watcher(platform, host) for host in platform.hosts_with("prometheus")][:1]

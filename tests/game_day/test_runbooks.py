@@ -14,7 +14,6 @@ from irods.models import ModelBase
 from nation import REPOSITORY
 from runbooks import CLONE, HARDWARE, ICOMMANDS, RUNBOOKS, commands, filled
 
-from sandbox.fleet import host as hosts
 from sandbox.standins.irods.column_names import NUMBERS
 
 HOSTS = {
@@ -48,7 +47,6 @@ ELSEWHERE = {
 """What a command begins with that pages have people type on another host."""
 
 VALUES = {
-    "ADDRESS": "10.83.0.15",
     "COLLECTION": "/bicZone/home/nantes-cell-dynamics",
     "DATABASE": "ICAT",
     "FILE": "/etc/bic/pki/ca.crt",
@@ -79,15 +77,7 @@ NOT_TRIED = {
 
 @cache
 def _in_host(day: GameDay, host: str, command: str) -> subprocess.CompletedProcess[str]:
-    fleet = day.nation.fleet
-    shell = ["bash", "-o", "pipefail", "-c", command]
-    return subprocess.run(
-        hosts.command_in(fleet, fleet.host(host), shell),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    return day.run(host, "bash", "-o", "pipefail", "-c", command)
 
 
 @cache
@@ -154,6 +144,7 @@ def test_the_commands_of_a_runbook_do_what_it_says(day: GameDay, page: Path) -> 
             continue
         host = _place(alert, template)
         values = VALUES | {
+            "ADDRESS": day.nation.address(MONITOR),
             "HOST": host,
             "NAME": NAMES.get(alert, "nantes-raw"),
             "UNIT": UNITS.get(alert, "prometheus-node-exporter"),

@@ -142,12 +142,16 @@ class GameDay:
 
     def inside(self, host: str, script: str) -> str:
         """Run a shell script in a host, network or not; what it prints."""
-        fleet = self.nation.fleet
-        command = hosts.command_in(fleet, fleet.host(host), ["sh", "-ec", script])
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        done = self.run(host, "sh", "-ec", script)
         if done.returncode:
             raise RuntimeError(f"{host}: {script}: {done.stdout}{done.stderr}")
         return done.stdout
+
+    def run(self, host: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in a host, network or not."""
+        fleet = self.nation.fleet
+        command = hosts.command_in(fleet, fleet.host(host), words)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
     def power(self, host: str) -> tuple[Callable[[], object], Callable[[], object]]:
         """How to cut a host's power, and how to give it back."""
@@ -163,16 +167,10 @@ class GameDay:
             lambda: [network.mend(fleet, host) for host in chosen],
         )
 
-    def unit(self, host: str, unit: str) -> tuple[Callable[[], object], Callable[[], object]]:
-        """How to stop a unit, and how to start it."""
-        return lambda: self.inside(host, f"systemctl stop {unit}"), lambda: self.inside(
-            host, f"systemctl start {unit}"
-        )
-
     def told(self) -> set[str]:
         """The alerts that people are told of now: neither inhibited nor silenced.
 
-        None while the Alertmanager is away.
+        Nothing while the Alertmanager is away.
         """
         url = f"https://{self.nation.address(MONITOR)}:9093/api/v2/alerts"
         context = ssl.create_default_context(cafile=str(self.nation.authority))

@@ -68,10 +68,11 @@ def commands(page: Path) -> Iterator[str]:
     known = SHELL | CLONE | ICOMMANDS | HARDWARE
     for code in dict.fromkeys(" ".join(found.split()) for found in _CODE.findall(page.read_text())):
         program, _, words = code.partition(" ")
-        if (words or program in ALONE) and program in known:
-            if not _is_prose(code):
-                yield code
-        elif words and not _is_prose(code):
+        if _is_prose(code) or not (words or program in ALONE):
+            continue
+        if program in known:
+            yield code
+        else:
             raise UnknownCommandError(f"{page.name}: {code}")
 
 

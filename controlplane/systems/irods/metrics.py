@@ -208,21 +208,20 @@ class Usage:
     def collect(self) -> Iterable[Metric]:
         """One reading. Raises BicError."""
         zone = self.zone.name
-        facilities = {facility.id: facility for facility in self.platform.facilities_of(zone)}
-        with _client(self.platform, self.zone, self.budget) as client:
-            whole = amounts.held(client)
-            by_facility = amounts.held_by(client, facilities)
+        facilities = list(self.platform.facilities_of(zone))
         storage = self.platform.storage_resources_of(zone)
-        lacking = amounts.missing(storage, whole)
-        whole = amounts.with_empty(whole, storage)
+        with _client(self.platform, self.zone, self.budget) as client:
+            whole = amounts.with_empty(amounts.held(client), storage)
+            by_facility = amounts.held_by(client, [facility.id for facility in facilities])
         yield REPLICAS.of(([zone, *key], number) for key, (number, _) in whole.items())
         yield REPLICA_BYTES.of(([zone, *key], size) for key, (_, size) in whole.items())
+        lacking = amounts.missing(storage, whole)
         yield MISSING.of(([zone, name], number) for name, number in lacking.items())
         samples = [
-            ([zone, facility, *key], amount)
-            for facility, held in by_facility.items()
+            ([zone, facility.id, *key], amount)
+            for facility in facilities
             for key, amount in amounts.with_empty(
-                held, facilities[facility].storage_resources or self.zone.storage_resources
+                by_facility[facility.id], facility.storage_resources or self.zone.storage_resources
             ).items()
         ]
         yield FACILITY_REPLICAS.of((labels, number) for labels, (number, _) in samples)
