@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Processes of one suite of tests.
 PROCESSES ?= 2
-LOCKS := requirements/bootstrap.lock requirements/dev.lock
+LOCKS := $(addprefix requirements/,bootstrap.lock dev.lock ice.lock ice-build.lock build_ice_wheel.py zeroc-ice-3.6.5.patch)
 # Tools find each other's programs, and the tests find the rule checkers.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))

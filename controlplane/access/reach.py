@@ -21,6 +21,18 @@ class Reach:
 
 
 @dataclass(frozen=True)
+class Granted:
+    """All ways by which accounts reach the data of a group in one system."""
+
+    system: str
+    ways: tuple[Reach, ...] = ()
+    levels: tuple[str, ...] = LEVELS
+    """The levels that this system tells apart, the least first."""
+    error: str = ""
+    """Why it could not be asked."""
+
+
+@dataclass(frozen=True)
 class Known:
     """Somebody as the directory knows them."""
 
@@ -41,11 +53,15 @@ class Standing:
     """An account as a system that keeps data knows it."""
 
     system: str
-    exists: bool
+    exists: bool = False
     groups: tuple[str, ...] = ()
     collections: tuple[Reach, ...] = ()
     """The collections that it reaches; `account` is the path."""
     tickets: int = 0
+    sessions: int = 0
+    """Its open sessions."""
+    error: str = ""
+    """Why the system could not be asked."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +76,9 @@ class Right:
 
 @dataclass(frozen=True)
 class Row:
-    """One account and a collection: what it can, what it should, and the difference between."""
+    """One account and a group's data in a system: what it can, what it should, and the difference."""
 
+    system: str
     account: str
     name: str
     level: str
@@ -103,21 +120,22 @@ def _of_facility(facility: Facility) -> dict[str, Right]:
 
 
 def compare(
-    reaches: Iterable[Reach],
+    granted: Granted,
     wanted: Mapping[str, Right],
     known: Mapping[str, Known],
     names: Mapping[str, str],
     administrators: Iterable[str],
 ) -> Iterator[Row]:
-    """A row for each account that reaches a collection or should, by name."""
+    """A row for each account that reaches the data or should, by name."""
     ways: dict[str, list[Reach]] = {}
-    for reach in reaches:
+    for reach in granted.ways:
         ways.setdefault(reach.account, []).append(reach)
     servants = set(administrators)
     for account in sorted(ways.keys() | wanted.keys()):
         mine = ways.get(account, [])
         best = max((way.level for way in mine), key=_rank, default="")
         right = wanted.get(account)
+        level = _nearest(right.level, granted.levels) if right else ""
         person = known.get(account)
         if account in servants:
             difference = ""
@@ -126,12 +144,13 @@ def compare(
         elif right is None:
             difference = "has access and should not"
         elif not best:
-            difference = f"should have {right.level} and has no access"
-        elif best != right.level:
-            difference = f"should have {right.level}"
+            difference = f"should have {level} and has no access"
+        elif best != level:
+            difference = f"should have {level}"
         else:
             difference = ""
         yield Row(
+            granted.system,
             account,
             person.name if person else names.get(account, ""),
             best,
@@ -140,6 +159,11 @@ def compare(
             right.source if right else "",
             difference,
         )
+
+
+def _nearest(level: str, levels: tuple[str, ...]) -> str:
+    """The level that stands for `level` where a system knows fewer: the highest that grants no more."""
+    return max((known for known in levels if _rank(known) <= _rank(level)), key=_rank, default="")
 
 
 def _rank(level: str) -> int:

@@ -15,7 +15,16 @@ _ROOT = str(Path(__file__).resolve().parents[2])
 if _ROOT not in sys.path:
     sys.path.append(_ROOT)
 
-from controlplane.model import Host, InventoryError, Platform, Portal, Zone, load_platform  # noqa: E402
+from controlplane.model import (  # noqa: E402
+    BufferAccess,
+    Host,
+    InventoryError,
+    OmeroServer,
+    Platform,
+    Portal,
+    Zone,
+    load_platform,
+)
 from controlplane.model.platform import service_name  # noqa: E402
 from controlplane.model.secrets import Secret  # noqa: E402
 from controlplane.model.types import Service  # noqa: E402
@@ -145,6 +154,8 @@ def platform_variables(platform: Platform) -> dict[str, Any]:
         "bic_scrape": {"password_file": _secret_file(platform.scrape.password)} if platform.scrape else {},
         "bic_portal": _portal(platform.portal) if platform.portal else {},
         "bic_zones": {name: _zone(zone) for name, zone in platform.zones.items()},
+        "bic_omero_servers": {name: _omero_server(found) for name, found in platform.omero_servers.items()},
+        "bic_buffers": _buffers(platform, platform.buffers) if platform.buffers else {},
     }
 
 
@@ -217,6 +228,25 @@ def _portal(portal: Portal) -> dict[str, Any]:
 def _secret_file(secret: Secret) -> str:
     """The name of the file that a secret is in, or empty."""
     return Path(secret.where).name if secret.kind == "file" else ""
+
+
+def _buffers(platform: Platform, access: BufferAccess) -> dict[str, Any]:
+    return {
+        "hosts": [host.name for host in platform.hosts.values() if host.is_buffer],
+        # Where the control plane's hosts read the key by which they enter them.
+        "key_file": access.key.name,
+    }
+
+
+def _omero_server(server: OmeroServer) -> dict[str, Any]:
+    return {
+        "host": server.host,
+        "port": server.port,
+        "database_host": server.database_host,
+        # What its database is called, since several servers may have theirs on one host.
+        "database": safe(f"omero_{server.host}"),
+        "password_file": _secret_file(server.password),
+    }
 
 
 def _zone(zone: Zone) -> dict[str, Any]:

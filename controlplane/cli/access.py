@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,17 +48,30 @@ def who(
             f"{collection!r} is in no home of a zone; write /<zone>/home/<group>, with one of the zones"
             f" {', '.join(platform.zones)}"
         )
-    reaches = list(contributions(platform, "access", "reaches", path))
+    granted = list(contributions(platform, "access", "reaches", path))
     wanted, known, trouble = _should(platform, parts[3])
     by_account = {person.account: person for person in known if person.account}
     names = {user: person.name for user, person in platform.people.items()}
     servants = [zone.administrator for zone in platform.zones.values()]
-    rows = list(compare(reaches, wanted, by_account, names, servants))
+    rows = [
+        row
+        for each in granted
+        if not each.error
+        for row in compare(each, wanted, by_account, names, servants)
+    ]
+    unasked = {each.system: each.error for each in granted if each.error}
     if as_json:
-        _write({"collection": path, "accounts": [asdict(row) for row in rows], "error": trouble or None})
+        _write(
+            {
+                "collection": path,
+                "accounts": [asdict(row) for row in rows],
+                "error": trouble or None,
+                "unasked": unasked,
+            }
+        )
     else:
-        _show_rows(rows, trouble)
-    if trouble:
+        _show_rows(rows, trouble, unasked)
+    if trouble or unasked:
         raise typer.Exit(EXIT_FAILURE)
     if any(row.difference for row in rows):
         raise typer.Exit(EXIT_DIFFERENCES)
@@ -96,8 +109,8 @@ def of(
     for account in accounts:
         standings += contributions(platform, "access", "standings", account)
     if not here and not named and not any(each.exists for each in standings):
-        if trouble:
-            raise BicError(trouble)
+        if unanswered := [text for text in (trouble, *(each.error for each in standings)) if text]:
+            raise BicError("\n".join(unanswered))
         raise BadInputError(f"{person}: no system knows an account, user name or e-mail address like this")
     account = accounts[0] if accounts else ""
     if as_json:
@@ -111,7 +124,7 @@ def of(
         )
     else:
         _show_person(account, here, standings, trouble)
-    if trouble:
+    if trouble or any(each.error for each in standings):
         raise typer.Exit(EXIT_FAILURE)
 
 
@@ -152,23 +165,28 @@ def _write(document: dict[str, Any]) -> None:
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def _show_rows(rows: Sequence[Row], trouble: str) -> None:
+def _show_rows(rows: Sequence[Row], trouble: str, unasked: Mapping[str, str]) -> None:
     from rich.markup import escape
 
     from controlplane.cli.output import amount, console, table
 
     out = console()
-    shown = table("account", "name", "can", "through", "is", "says", "")
-    for row in rows:
+    shown = table("system", "account", "name", "can", "through", "is", "says", "")
+    for before, row in zip((None, *rows), rows, strict=False):
+        system = row.system if before is None or before.system != row.system else ""
         through = ", ".join(name or "itself" for name in row.through)
         difference = f"[red]{escape(row.difference)}[/]" if row.difference and not trouble else ""
-        cells = (row.account, row.name, row.level or "-", through, row.role, row.source)
+        cells = (system, row.account, row.name, row.level or "-", through, row.role, row.source)
         shown.add_row(*map(escape, cells), difference)
     out.print(shown)
+    for name, reason in unasked.items():
+        out.print(f"\n[bold red]{escape(name)} could not be asked[/]: {escape(reason)}")
     if trouble:
         out.print(f"\n[bold red]Who should have access is not known[/]: {escape(trouble)}")
         return
     count = sum(bool(row.difference) for row in rows)
+    if unasked and not count:
+        return
     out.print(
         f"\n[yellow]{amount(count, 'difference')}[/]; bic sync or bic apply mends that"
         if count
@@ -202,11 +220,18 @@ def _show_person(account: str, here: Sequence[Known], standings: Sequence[Standi
             f"{reach.account} ({reach.level}{f' through {reach.through}' if reach.through else ''})"
             for reach in standing.collections
         )
-        tickets = f", {amount(standing.tickets, 'ticket')}" if standing.tickets else ""
+        if standing.error:
+            shown.add_row(escape(standing.system), "?", f"[red]{escape(standing.error)}[/]", "", "")
+            continue
+        holds = [
+            amount(count, what)
+            for count, what in ((standing.tickets, "ticket"), (standing.sessions, "open session"))
+            if count
+        ]
         shown.add_row(
             escape(standing.system),
             escape(account) if standing.exists else "-",
-            ("account" if standing.exists else "no account") + tickets,
+            ", ".join(["account" if standing.exists else "no account", *holds]),
             escape(", ".join(standing.groups)) or "-",
             escape(reached) or "-",
         )

@@ -88,6 +88,7 @@ def _once(cli: Context, wait_for_lock: float, *, verbose: bool) -> None:
     from controlplane.store import open_store
     from controlplane.store.locks import account
     from controlplane.sync import status
+    from controlplane.sync.follow import status_of
     from controlplane.sync.run import sync
     from controlplane.systems import planned_systems
 
@@ -109,8 +110,7 @@ def _once(cli: Context, wait_for_lock: float, *, verbose: bool) -> None:
             raise typer.Exit(EXIT_INTERRUPTED) from None
     show_reports(out, synced.reports, verbose=verbose)
     now, before = time.time(), status.read(platform.state_dir)
-    succeeded = now if synced.ok else before.last_success if before else 0.0
-    status.write(platform.state_dir, status.Status(now, synced.ok, succeeded, synced.seconds, synced.changes))
+    status.write(platform.state_dir, status_of(synced, now, now, before))
     if stop.is_set():
         raise typer.Exit(EXIT_INTERRUPTED)
     if not synced.ok:
@@ -130,6 +130,7 @@ def _follow(
     from controlplane.cli.exporter import parse_listen
     from controlplane.model.secrets import Secret
     from controlplane.store import open_store
+    from controlplane.sync import status
     from controlplane.sync.follow import Follower
     from controlplane.sync.webhook import listening
 
@@ -150,9 +151,10 @@ def _follow(
             token = Secret.from_file(str(secret)).reveal()
             stack.enter_context(listening(address, port, token, word, certificate=tls[0], key=tls[1]))
             log.info("events are taken on %s:%d", address, port)
-        store = stack.enter_context(open_store(cli.load()))
+        platform = cli.load()
+        store = stack.enter_context(open_store(platform))
         log.info("following, with a look every %g s", interval)
-        Follower(_work(cli, store, stop)).run(stop, word, interval)
+        Follower(_work(cli, store, stop), status.read(platform.state_dir)).run(stop, word, interval)
     log.info("stopped")
 
 

@@ -29,9 +29,6 @@ SEVERAL_REFERENTS = 20
 
 PEOPLE_PER_INSTRUMENT = 40
 
-OMERO_TEAMS = 0.3
-"""Share of teams whose images are shown in OMERO."""
-
 OWN_QUOTA = 0.04
 """Share of teams with another quota than their facility's tier gives them."""
 
@@ -116,7 +113,6 @@ def facility_file(
         "buffer": {"host": f"buffer-{site.id}", "address": f"{site.network}.10"},
         "instruments": list(_instruments(1 + people // PEOPLE_PER_INSTRUMENT, random)),
         "hpc_mounts": [{"host": "dc2-hpc", "path": f"/bic/{site.id}", "access": "read"}],
-        "omero": {"host": "dc1-omero"},
         "storage_resources": _storage_resources(site, tier),
         "teams": described,
     }
@@ -145,10 +141,9 @@ def _join(team: dict[str, Any], person: Person, random: Random) -> None:
 
 def _extras(random: Random) -> dict[str, Any]:
     """What some teams have and others do not."""
-    extras: dict[str, Any] = {"omero": True} if random.random() < OMERO_TEAMS else {}
     if random.random() < OWN_QUOTA:
-        extras["quota"] = {"total": f"{1 + int(random.random() * 30)} TiB"}
-    return extras
+        return {"quota": {"total": f"{1 + int(random.random() * 30)} TiB"}}
+    return {}
 
 
 def _instruments(count: int, random: Random) -> Iterator[dict[str, str]]:

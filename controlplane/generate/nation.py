@@ -107,7 +107,6 @@ def platform_file(nation: Nation) -> dict[str, Any]:
         },
         "hosts": {
             **servers,
-            "dc1-omero": {"data_centre": "dc1", "address": "10.0.0.13"},
             "dc2-hpc": {"data_centre": "dc2", "address": "10.0.0.14"},
         },
         "zones": zones,

@@ -18,9 +18,11 @@ from controlplane.model.facility import (
 )
 from controlplane.model.load import load_platform
 from controlplane.model.platform import (
+    BufferAccess,
     Host,
     Identity,
     Limits,
+    OmeroServer,
     Platform,
     Portal,
     RemoteZone,
@@ -33,6 +35,7 @@ from controlplane.model.problems import InventoryError, Problem
 from controlplane.model.sizes import format_size, parse_size
 
 __all__ = [
+    "BufferAccess",
     "Facility",
     "Group",
     "Host",
@@ -42,6 +45,7 @@ __all__ = [
     "InventoryError",
     "Limits",
     "Member",
+    "OmeroServer",
     "Person",
     "Platform",
     "Portal",

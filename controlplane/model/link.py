@@ -22,10 +22,12 @@ from controlplane.model.layout import Arrangement
 from controlplane.model.platform import (
     NO_RULES,
     WAIT_FOR_TRANSFERS,
+    BufferAccess,
     DataCentre,
     Host,
     Identity,
     Limits,
+    OmeroServer,
     Platform,
     Portal,
     RemoteZone,
@@ -40,6 +42,7 @@ from controlplane.model.platform import (
 )
 from controlplane.model.platform_file import (
     IdentityEntry,
+    OmeroServerEntry,
     PlatformFile,
     PortalEntry,
     StorageResourceEntry,
@@ -96,6 +99,14 @@ def link(root: Path, platform: PlatformFile, documents: Documents) -> Platform:
         scrape=Scrape(secret(platform.scrape.password, expand)) if platform.scrape else None,
         retention=_retention(documents.policies),
         rules=_rules(documents, arrangement),
+        omero_servers=MappingProxyType(
+            {host: _omero_server(host, entry, expand) for host, entry in platform.omero_servers.items()}
+        ),
+        buffers=BufferAccess(
+            Path(expand(platform.buffers.key_file)), Path(expand("{state_dir}/pki/ssh_known_hosts"))
+        )
+        if platform.buffers
+        else None,
     )
 
 
@@ -176,6 +187,16 @@ def _store(platform: PlatformFile, entry: StoreEntry, expand: Expand) -> StoreDa
     return StoreDatabase(
         host=entry.host,
         address=platform.hosts[entry.host].address,
+        password=secret(entry.password, expand),
+        ca_file=Path(expand(entry.ca_file or "{state_dir}/pki/ca.crt")),
+    )
+
+
+def _omero_server(host: str, entry: OmeroServerEntry, expand: Expand) -> OmeroServer:
+    return OmeroServer(
+        host=host,
+        port=entry.port,
+        database_host=entry.database_host or host,
         password=secret(entry.password, expand),
         ca_file=Path(expand(entry.ca_file or "{state_dir}/pki/ca.crt")),
     )

@@ -1,7 +1,7 @@
 """The platform as immutable objects that refer to each other by name."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
@@ -121,6 +121,37 @@ class Zone:
     def servers(self) -> tuple[str, ...]:
         """The names of all hosts that run a server of the zone, the catalog provider first."""
         return (self.catalog_provider, *self.catalog_consumers)
+
+
+@dataclass(frozen=True)
+class OmeroServer:
+    """An OMERO server and how the control plane enters it."""
+
+    host: str
+    """Name of the host that it is on."""
+    port: int
+    """Where it speaks Ice over TLS."""
+    database_host: str
+    """Name of the host of its database."""
+    password: Secret
+    ca_file: Path
+    """The authority that its certificate must come from."""
+
+    administrator = "root"
+    """Who the control plane is there."""
+
+
+@dataclass(frozen=True)
+class BufferAccess:
+    """How the control plane enters the facilities' buffer servers, over SSH."""
+
+    key: Path
+    """The private key, a file."""
+    known_hosts: Path
+    """The keys of the servers, as OpenSSH knows hosts."""
+
+    user = "bic"
+    """Who the control plane is there."""
 
 
 @dataclass(frozen=True)
@@ -272,6 +303,10 @@ class Platform:
     """None where exporters ask for no password."""
     retention: tuple[RetentionRule, ...] = ()
     rules: Rules = NO_RULES
+    omero_servers: Mapping[str, OmeroServer] = field(default_factory=lambda: MappingProxyType({}))
+    """The OMERO servers by host."""
+    buffers: BufferAccess | None = None
+    """None where people do not follow onto buffer servers."""
 
     @property
     def ca_file(self) -> Path:

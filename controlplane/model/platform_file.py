@@ -163,6 +163,29 @@ class ScrapeEntry(FileModel):
     """Where the password is that Prometheus gives, with the user name `prometheus`."""
 
 
+class OmeroServerEntry(FileModel):
+    """An OMERO server, and how the control plane enters it."""
+
+    password: SecretReference
+    """Where the password of its administrator `root` is."""
+    port: Port = 4064
+    """The TCP port on which it speaks Ice over TLS."""
+    database_host: HostName | None = None
+    """The host of its database, one of `hosts` with the service `postgresql`; where it is not given, the
+    server's own."""
+    ca_file: FilePath | None = None
+    """The certificate authority that its certificate must come from, as a PEM file; where it is not given,
+    `{state_dir}/pki/ca.crt`."""
+
+
+class BufferAccessEntry(FileModel):
+    """How the control plane enters the facilities' buffer servers."""
+
+    key_file: FilePath
+    """The private SSH key by which it may let people in and out there, and nothing else; a file that only the
+    control plane can read."""
+
+
 class RemoteZoneEntry(FileModel):
     """A zone of somebody else that one of ours is federated with."""
 
@@ -353,6 +376,10 @@ class PlatformFile(FileModel):
     say."""
     zones: dict[ZoneName, ZoneEntry] = Field(default_factory=dict)
     """The iRODS zones by name."""
+    omero_servers: dict[HostName, OmeroServerEntry] = Field(default_factory=dict)
+    """The OMERO servers by host, each one of `hosts` with the service `omero_server`."""
+    buffers: BufferAccessEntry | None = None
+    """How people follow onto the facilities' buffer servers; where it is not given, nobody does."""
 
 
 def secret(reference: SecretReference, expand: Callable[[str], str]) -> Secret:

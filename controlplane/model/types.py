@@ -278,6 +278,7 @@ Service = Literal[
     "irods_gateway",
     "authentik",
     "federation_proxy",
+    "omero_server",
     "prometheus",
     "grafana",
     "controlplane",

@@ -45,17 +45,28 @@ class Work:
     """Where it is kept how it went. Raises OSError."""
 
 
+def status_of(synced: Synced, begun: float, ended: float, before: Status | None) -> Status:
+    """How a sync went, between two Unix times; what did not follow last followed when it did `before`."""
+    known = before.followed if before else {}
+    followed = {
+        name: ended if report.ok else known.get(name, 0.0) for name, report in synced.last.items() if name
+    }
+    return Status(begun, synced.ok, followed, synced.seconds, synced.changes)
+
+
 class Follower:
     """Looks, and syncs when something may have changed."""
 
-    def __init__(self, work: Work, clock: Callable[[], float] = time.time) -> None:
-        """Know what to do; the first look syncs."""
+    def __init__(
+        self, work: Work, before: Status | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Know what to do, and how it went before; the first look syncs."""
         self._work = work
         self._clock = clock
         self._seen: tuple[str, str] | None = None
         """Inventory and newest event of the latest sync, if that did all."""
         self._whole = 0.0
-        self._status = Status(0.0, False, 0.0, 0.0, 0)
+        self._status = before or Status(0.0, False, {}, 0.0, 0)
         self._trouble = ""
         self._failures = 0
 
@@ -82,12 +93,13 @@ class Follower:
             self._failed(now, str(error))
             return False
         if synced is None:
-            self._keep(Status(now, True, now, self._status.seconds, self._status.changes))
+            followed = dict.fromkeys(self._status.followed, now)
+            self._keep(Status(now, True, followed, self._status.seconds, self._status.changes))
             return False
         if synced.ok:
             self._seen, self._whole = at, now
             self._good(synced)
-            self._keep(Status(now, True, self._clock(), synced.seconds, synced.changes))
+            self._keep(status_of(synced, now, self._clock(), self._status))
         else:
             self._failed(now, "; ".join(synced.problems), synced)
         return True
@@ -106,8 +118,10 @@ class Follower:
             # Once for each trouble, not at each look: the metrics tell how long it lasts.
             log.warning("not all systems follow: %s", trouble)
         self._trouble = trouble
-        seconds, changes = (synced.seconds, synced.changes) if synced else (0.0, 0)
-        self._keep(Status(now, False, self._status.last_success, seconds, changes))
+        if synced:
+            self._keep(status_of(synced, now, self._clock(), self._status))
+        else:
+            self._keep(Status(now, False, self._status.followed, 0.0, 0))
 
     def _keep(self, status: Status) -> None:
         self._status = status

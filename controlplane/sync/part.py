@@ -29,12 +29,13 @@ def people_part(system: System, plan: Plan) -> Plan:
 
 
 def _part(change: Change, fields: Mapping[str, frozenset[str] | None]) -> Change | None:
-    if change.key.kind not in fields or change.action is Action.ADOPT or change.destroys or change.retires:
+    if change.key.kind not in fields or change.action is Action.ADOPT or change.destroys:
         return None
     names = fields[change.key.kind]
     if names is None:
         return change
-    if change.action is not Action.UPDATE:
+    # That a team is gone is for a person to see; that somebody is gone follows.
+    if change.action is not Action.UPDATE or change.retires:
         return None
     some = tuple(item for item in change.fields if item.name in names)
     return replace(change, fields=some) if some else None

@@ -18,8 +18,8 @@ class Status:
 
     at: float
     ok: bool
-    last_success: float
-    """When all systems last were known to follow; 0 when they never were."""
+    followed: dict[str, float]
+    """When each system last was known to follow, by its identifier; 0 when it never was."""
     seconds: float
     """How long the latest sync that read anything took."""
     changes: int

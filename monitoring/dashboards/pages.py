@@ -292,7 +292,7 @@ identity = page(
             ),
             number(
                 "People followed",
-                f"time() - max(bic_sync_last_success_timestamp_seconds{{{HERE}}})",
+                f"time() - min(max by (system) (bic_sync_last_success_timestamp_seconds{{{HERE}}}))",
                 "s",
                 bad_above=900,
             ),

@@ -20,6 +20,7 @@ CHOSEN: dict[str, Service] = {
     "irods": "irods_catalog_provider",
     "authentik": "authentik",
     "grafana": "grafana",
+    "omero": "omero_server",
 }
 
 
@@ -28,7 +29,7 @@ def summary(platform: Platform, seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     lines = ["", f"{platform.title}: {len(platform.hosts)} hosts run ({minutes} min {rest} s)", ""]
     lines += ["What runs where"]
-    lines += [_host(host) for host in platform.hosts.values()]
+    lines += [_host(platform, host) for host in platform.hosts.values()]
     lines += ["", "The nation, as its Prometheus sees it"]
     lines += [f"  {title:<24} {number}" for title, number in overview(platform)]
     lines += ["", "Addresses (certificates are signed by the authority below)"]
@@ -48,6 +49,12 @@ def summary(platform: Platform, seconds: float) -> str:
         lines.append(
             f"  {'iRODS ' + zone.name:<14} {provider.address}:{zone.port}, administrator {zone.administrator}"
         )
+    for server in platform.omero_servers.values():
+        address = platform.hosts[server.host].address
+        lines.append(f"  {'OMERO':<14} {address}:{server.port}, administrator {server.administrator}")
+    for host in platform.hosts.values():
+        if host.is_buffer and platform.buffers:
+            lines.append(f"  {'SFTP':<14} {host.address}, for people of {host.facility}")
     lines.append(f"  {'authority':<14} {platform.state_dir / 'pki' / 'ca.crt'}")
     lines += ["", "Where the software came from"]
     lines += ["  Debian packages  Debian's archive", "  Python packages  the package index, pinned by hash"]
@@ -98,11 +105,11 @@ def _title(name: str) -> str:
     return name.partition(".")[0]
 
 
-def _host(host: Host) -> str:
-    what = ", ".join(service.replace("_", " ") for service in host.services)
-    if host.facility:
-        what = f"buffer server of facility {host.facility} (base system only so far)"
-    return f"  {host.name:<20} {host.address!s:<13} {what or 'base system only so far'}"
+def _host(platform: Platform, host: Host) -> str:
+    services = [service.replace("_", " ") for service in host.services]
+    if host.facility and platform.buffers:
+        services.append(f"buffer server of facility {host.facility}")
+    return f"  {host.name:<20} {host.address!s:<13} {', '.join(services) or 'base system only so far'}"
 
 
 def _origin(choice: dict[str, str]) -> str:

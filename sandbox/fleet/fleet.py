@@ -44,6 +44,8 @@ def up(fleet: FleetSpec, names: list[str], report: Report) -> None:
         mirror.start(fleet)
         if fleet.federated:
             outside.start(fleet)
+        if fleet.buffer_key:
+            hosts.make_key(fleet.buffer_key, f"bic-{fleet.name}")
         with ThreadPoolExecutor() as pool:
             publishing = pool.submit(artifacts.publish, fleet, report)
             root = image.built(report, fleet.mirror_url)

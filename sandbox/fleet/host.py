@@ -34,11 +34,15 @@ def exists(fleet: FleetSpec, host: HostSpec) -> bool:
 
 def ssh_key() -> Path:
     """Private key that every host of the sandbox accepts for root; made at the first call."""
-    key = sandbox_root() / "ssh" / "id_ed25519"
+    return make_key(sandbox_root() / "ssh" / "id_ed25519", "bic-sandbox")
+
+
+def make_key(key: Path, comment: str) -> Path:
+    """The private SSH key in a file, its public one beside it; made when it is not there."""
     if not key.exists():
         key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = key.with_name(f"new-{os.getpid()}")
-        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bic-sandbox", "-f", temporary])
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", temporary])
         temporary.with_suffix(".pub").rename(key.with_suffix(".pub"))
         temporary.rename(key)
     return key

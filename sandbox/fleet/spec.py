@@ -60,6 +60,8 @@ class FleetSpec:
     """The platform's own files on this machine, where Ansible reads what the mirror serves."""
     federated: bool = False
     """Whether people of other institutions log in, so that there is a world outside to come from."""
+    buffer_key: Path | None = None
+    """The SSH key by which the control plane enters buffer servers, if it does."""
 
     @property
     def bridge(self) -> str:
@@ -128,4 +130,5 @@ def fleet_of(platform: Platform) -> FleetSpec:
         hosts=tuple(hosts),
         state_dir=platform.state_dir,
         federated=any(platform.hosts_with("federation_proxy")),
+        buffer_key=platform.buffers.key if platform.buffers else None,
     )

@@ -1,10 +1,12 @@
-"""What the mirror serves beside Debian's packages: iRODS, Authentik, Grafana, and what Python programs need.
+"""What the mirror serves beside Debian's packages: iRODS, Authentik, Grafana, OMERO, and Python's wheels.
 
 iRODS and Grafana come from upstream when its repository answers, else from the mirror that
 `BIC_IRODS_APT_MIRROR` or `BIC_GRAFANA_APT_MIRROR` names, else from the stand-in. Authentik is published as
 container images only, which hosts that are containers themselves can seldom run: it is the stand-in unless
-`BIC_AUTHENTIK_REGISTRY` names upstream's registry or a mirror's. The choices are written to the platform's
-state folder, where Ansible's group variables and the demo's summary read them.
+`BIC_AUTHENTIK_REGISTRY` names upstream's registry or a mirror's. OMERO.server and Ice are single files, in
+the same order of choice (`BIC_OMERO_MIRROR`); they are fetched once and served here, with the checksums that
+they then have. The choices are written to the platform's state folder, where Ansible's group variables and
+the demo's summary read them.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from sandbox.standins.authentik import package as authentik_standin
 from sandbox.standins.authentik.release import VERSION as AUTHENTIK_VERSION
 from sandbox.standins.grafana import package as grafana_standin
 from sandbox.standins.irods import package as irods_standin
+from sandbox.standins.omero import package as omero_standin
+from sandbox.standins.omero.release import VERSION as OMERO_VERSION
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 #: Where the iRODS Consortium publishes its packages.
@@ -42,6 +46,20 @@ UPSTREAM_GRAFANA_KEY = "B53AE77BADB630A683046005963FA27710458545"
 #: Where Authentik's images are published.
 UPSTREAM_AUTHENTIK = "ghcr.io/goauthentik"
 AUTHENTIK_IMAGES = ("server", "ldap")
+#: Where OME publishes OMERO.server, and Glencoe Software its Ice; as in the role omero_server.
+UPSTREAM_OMERO = f"https://github.com/ome/openmicroscopy/releases/download/v{OMERO_VERSION}"
+UPSTREAM_OMERO_SERVER = f"OMERO.server-{OMERO_VERSION}-ice36.zip"
+UPSTREAM_ICE = "https://github.com/glencoesoftware/zeroc-ice-ubuntu2204-x86_64/releases/download/20221004"
+UPSTREAM_ICE_ARCHIVE = "Ice-3.6.5-ubuntu2204-x86_64.tar.gz"
+#: Debian's packages that upstream's OMERO.server and Ice need.
+UPSTREAM_OMERO_PACKAGES = (
+    "libbz2-1.0",
+    "libdb5.3++",
+    "libexpat1",
+    "libmcpp0",
+    "libssl3",
+    "openjdk-17-jre-headless",
+)
 #: Seconds that an upstream or a mirror may take to answer.
 PROBE_TIMEOUT = 5
 #: File in the platform's state folder that says what was taken from where.
@@ -86,12 +104,28 @@ class ImageChoice(Choice):
 
 
 @dataclass(frozen=True)
+class ArchivesChoice(Choice):
+    """Where OMERO.server comes from, which is two archives and no repository; `url` is the folder of both.
+
+    Each archive has its address and its checksum, as Ansible writes checksums; `packages` are Debian's that
+    they need.
+    """
+
+    server_url: str
+    server_checksum: str
+    ice_url: str
+    ice_checksum: str
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Artifacts:
     """All that the hosts install which is not Debian's."""
 
     irods: Choice
     authentik: ImageChoice
     grafana: SuiteChoice
+    omero: ArchivesChoice
     wheels_url: str
 
 
@@ -104,8 +138,9 @@ def publish(fleet: FleetSpec, report: Callable[[str], None]) -> None:
         irods = _choose_irods(fleet, report)
         authentik = _choose_authentik(fleet, report)
         grafana = _choose_grafana(fleet, report)
+        omero = _choose_omero(fleet, report)
         _publish_wheels(fleet)
-    artifacts = Artifacts(irods, authentik, grafana, wheels_url=f"{fleet.mirror_url}/wheels/")
+    artifacts = Artifacts(irods, authentik, grafana, omero, wheels_url=f"{fleet.mirror_url}/wheels/")
     fleet.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_atomically(fleet.state_dir / CHOICE_FILE, json.dumps(asdict(artifacts), indent=1) + "\n")
 
@@ -181,6 +216,79 @@ def _upstreams_grafana(source: str, url: str) -> SuiteChoice:
     return SuiteChoice("Grafana", source, url, UPSTREAM_GRAFANA_KEY, UPSTREAM_GRAFANA_SUITE, f"{url}/gpg.key")
 
 
+def _choose_omero(fleet: FleetSpec, report: Callable[[str], None]) -> ArchivesChoice:
+    mirror = os.environ.get("BIC_OMERO_MIRROR", "").rstrip("/")
+    upstream = f"{UPSTREAM_OMERO}/{UPSTREAM_OMERO_SERVER}", f"{UPSTREAM_ICE}/{UPSTREAM_ICE_ARCHIVE}"
+    if all(_is_there(url) for url in upstream):
+        report(f"OMERO: UPSTREAM archives from {UPSTREAM_OMERO} and {UPSTREAM_ICE}")
+        return _fetched_omero(fleet, "upstream", upstream)
+    if mirror:
+        mirrored = f"{mirror}/{UPSTREAM_OMERO_SERVER}", f"{mirror}/{UPSTREAM_ICE_ARCHIVE}"
+        for url in mirrored:
+            if not _is_there(url):
+                raise SandboxError(
+                    f"BIC_OMERO_MIRROR names {mirror}, which has no {url.rpartition('/')[2]}: "
+                    "correct it, or unset it to use the stand-in"
+                )
+        report(f"OMERO: archives from the MIRROR {mirror}; upstream does not answer")
+        return _fetched_omero(fleet, "mirror", mirrored)
+    report("OMERO: the STAND-IN of sandbox/standins/omero; upstream does not answer and no mirror is named")
+    built = omero_standin.build(sandbox_root() / "cache" / "standins" / "omero")
+    archives = built.server.path, built.ice.path
+    return _served_omero(fleet, "stand-in", archives, omero_standin.DEBIAN_PACKAGES)
+
+
+def _is_there(url: str) -> bool:
+    try:
+        return httpx.head(url, timeout=PROBE_TIMEOUT, follow_redirects=True).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def _fetched_omero(fleet: FleetSpec, source: str, urls: tuple[str, str]) -> ArchivesChoice:
+    """Upstream's archives from where they are, kept for the next time. Raises SandboxError."""
+    cache = sandbox_root() / "cache" / "omero" / source
+    cache.mkdir(parents=True, exist_ok=True)
+    server, ice = (_fetched(url, cache / url.rpartition("/")[2]) for url in urls)
+    return _served_omero(fleet, source, (server, ice), UPSTREAM_OMERO_PACKAGES)
+
+
+def _fetched(url: str, target: Path) -> Path:
+    """The file of a URL, which is fetched unless it is there. Raises SandboxError."""
+    if not target.exists():
+        temporary = target.with_suffix(".new")
+        try:
+            with (
+                httpx.stream("GET", url, timeout=PROBE_TIMEOUT, follow_redirects=True) as answer,
+                temporary.open("wb") as file,
+            ):
+                answer.raise_for_status()
+                for part in answer.iter_bytes():
+                    file.write(part)
+        except httpx.HTTPError as error:
+            raise SandboxError(f"{url} cannot be fetched ({error}): try again") from error
+        temporary.replace(target)
+    return target
+
+
+def _served_omero(
+    fleet: FleetSpec, source: str, archives: tuple[Path, Path], packages: tuple[str, ...]
+) -> ArchivesChoice:
+    """Archives by way of the fleet's mirror."""
+    folder = control.folder(fleet, "omero")
+    folder.mkdir(parents=True, exist_ok=True)
+    for archive in archives:
+        temporary = folder / f".{archive.name}"
+        shutil.copyfile(archive, temporary)
+        temporary.replace(folder / archive.name)
+    url = f"{fleet.mirror_url}/omero"
+    (server, server_sum), (ice, ice_sum) = (
+        (f"{url}/{archive.name}", f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}")
+        for archive in archives
+    )
+    return ArchivesChoice("OMERO", source, url, "", server, server_sum, ice, ice_sum, packages)
+
+
 def _digest(registry: str, image: str, version: str) -> str:
     """The digest of an image's version, as its registry says. Raises SandboxError."""
     host, _, folder = registry.partition("/")
@@ -211,7 +319,7 @@ def _digest(registry: str, image: str, version: str) -> str:
 
 def _publish_wheels(fleet: FleetSpec) -> None:
     """Serve the wheels of what hosts run in environments of their own."""
-    for name in ("controlplane", "webdav", "federation"):
+    for name in ("controlplane", "webdav", "federation", "omero"):
         _publish_wheels_of(REPOSITORY / "requirements" / f"{name}.lock", control.folder(fleet, "wheels"))
 
 

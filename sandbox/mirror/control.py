@@ -7,7 +7,7 @@ from pathlib import Path
 from sandbox.fleet.background import Program
 from sandbox.fleet.spec import MIRROR_PORT, FleetSpec, sandbox_root
 
-_SERVED = ("irods", "authentik", "grafana", "wheels")
+_SERVED = ("irods", "authentik", "grafana", "omero", "wheels")
 
 
 def folder(fleet: FleetSpec, prefix: str) -> Path:

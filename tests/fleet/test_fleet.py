@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from nation import BIN, REPOSITORY, Nation, copy_inventory, environment_for
-from sandbox_inventory import without_login
+from sandbox_inventory import leave_zones
 
 from sandbox.fleet import fleet as fleets
 from sandbox.fleet import host as hosts
@@ -22,9 +22,8 @@ TWO = ["dc1-icat", "dc2-irods"]
 
 def _small_nation(folder: Path, fleet: str, addresses: str) -> Nation:
     inventory = copy_inventory(folder, fleet, addresses)
-    platform = inventory / "platform.yml"
     # Without a login server no world of institutions has to be there.
-    platform.write_text(without_login(platform.read_text()))
+    leave_zones(inventory)
     return Nation(inventory, environment_for(inventory, folder / "state"))
 
 

@@ -235,6 +235,8 @@ def _data_centre(day: GameDay) -> Iterator[Fault]:
 def _services(day: GameDay) -> Iterator[Fault]:
     server = {"IrodsServerDown dc1-irods": "iRODS bicZone on dc1-irods"}
     yield _stopped(day, "a server of the zone stops", "dc1-irods", "irods", server)
+    images = {"OmeroServerDown dc1-omero": "OMERO dc1-omero"}
+    yield _stopped(day, "the OMERO server stops", "dc1-omero", "omero-server", images)
     yield Fault(
         "a certificate has expired",
         lambda: _sign_again(day, "dc2-irods", timedelta(hours=-1)),

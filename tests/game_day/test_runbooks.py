@@ -27,6 +27,7 @@ HOSTS = {
     "HostDown": "buffer-nantes",
     "Irods": "dc1-icat",
     "IrodsServerDown": "dc1-irods",
+    "Omero": "dc1-omero",
     "PostgreSQL": "dc1-icat",
     "README": "dc1-icat",
     "UnitFailed": "buffer-nantes",

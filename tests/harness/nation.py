@@ -40,11 +40,12 @@ FOREIGN_TEAM = """\
   - id: light-sheet
     title: Light sheet
     pi: {user: cadoret, name: Claire Cadoret, email: cadoret@confluent.example}
+    omero: true
 """
 
 #: What the demo prints → where it is then. Each is a place at which a run is killed.
 KILL_POINTS = {
-    "booting 7 hosts": "while the hosts boot",
+    "booting 8 hosts": "while the hosts boot",
     "irods_server : Run setup": "while iRODS is set up",
 }
 

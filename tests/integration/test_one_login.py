@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import paramiko
 import pytest
 from irods.exception import CollectionDoesNotExist, iRODSException
 from nation import Nation
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from controlplane.systems.omero.client import Client
+from controlplane.systems.omero.connection import Endpoint
+from controlplane.systems.omero.errors import OmeroError
 
 CHROMIUM = Path("/usr/bin/chromium")
 PATIENCE = 60_000
@@ -90,6 +95,31 @@ def listing(nation: Nation, account: str, password: str) -> list[str]:
         return [found.name for found in collection.subcollections]
 
 
+@contextlib.contextmanager
+def sftp(nation: Nation, account: str, password: str) -> Iterator[paramiko.SFTPClient]:
+    """Somebody at the facility's buffer server."""
+    transport = paramiko.Transport((nation.address("buffer-nantes"), 22))
+    try:
+        transport.connect(username=account, password=password)
+        files = paramiko.SFTPClient.from_transport(transport)
+        assert files is not None
+        yield files
+    finally:
+        transport.close()
+
+
+def omero(nation: Nation, account: str, password: str) -> Client:
+    """Somebody at the OMERO server, who logs in when they first ask for something."""
+    (server,) = nation.platform.omero_servers.values()
+    entrance = Endpoint(nation.address(server.host), server.port, account, password, server.ca_file)
+    return Client(entrance, connections=1)
+
+
+def groups(person: Client) -> set[str]:
+    """The groups that somebody sees at the OMERO server."""
+    return person.call(lambda connection: {each.name.val for each in connection.admin.lookupGroups()})
+
+
 def test_from_a_foreign_institution_into_a_team_and_out_again(login: Login) -> None:
     nation = login.nation
     with visitor(login) as pi, visitor(login) as newcomer:
@@ -120,9 +150,36 @@ def test_from_a_foreign_institution_into_a_team_and_out_again(login: Login) -> N
         assert listing(nation, account, password) == []
         with pytest.raises(iRODSException):
             listing(nation, account, "not the password")
+        with pytest.raises(OmeroError), omero(nation, account, "not the password") as person:
+            groups(person)
+        with pytest.raises(paramiko.AuthenticationException), sftp(nation, account, "not the password"):
+            pass
+        who = nation.bic("access", "who", f"/bicZone/home/{GROUP}")
+        assert who.code == 0, who.output
+        for system in ("iRODS zone bicZone", "OMERO server dc1-omero", "buffer server buffer-nantes"):
+            assert system in who.output
 
-        pi.get_by_role("button", name="Remove Jürgen Weiß").click()
-        expect(pi.get_by_role("status")).to_contain_text("is not in Light sheet any more")
-        synced(nation)
+        folder = f"/{GROUP}"
+        with omero(nation, account, password) as images, sftp(nation, account, password) as files:
+            assert GROUP in groups(images)
+            assert files.listdir(folder) == []
+            with pytest.raises(PermissionError), files.open(f"{folder}/image", "w"):
+                pass
+            _leave(nation, pi)
+            # What was open has ended.
+            with pytest.raises((OSError, EOFError, paramiko.SSHException)):
+                files.listdir(folder)
+            with pytest.raises(OmeroError):
+                groups(images)
         with pytest.raises(CollectionDoesNotExist):
             listing(nation, account, password)
+        with pytest.raises(OmeroError), omero(nation, account, password) as person:
+            groups(person)
+        with pytest.raises(paramiko.AuthenticationException), sftp(nation, account, password):
+            pass
+
+
+def _leave(nation: Nation, pi: Page) -> None:
+    pi.get_by_role("button", name="Remove Jürgen Weiß").click()
+    expect(pi.get_by_role("status")).to_contain_text("is not in Light sheet any more")
+    synced(nation)

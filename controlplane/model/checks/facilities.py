@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from controlplane.model.checks.paths import Folders
+from controlplane.model.checks.platform import OMERO, serves
 from controlplane.model.checks.spots import Spot, at
 from controlplane.model.documents import Document, Documents, FacilityDocument, PlatformDocument
 from controlplane.model.layout import Arrangement
@@ -42,7 +43,7 @@ def _references(platform: PlatformDocument, facility: FacilityDocument) -> Itera
             platform, at(facility, "hpc_mounts", index, "host"), "host", mount.host, known.hosts
         )
     if data.omero:
-        yield from _reference(platform, at(facility, "omero", "host"), "host", data.omero.host, known.hosts)
+        yield from serves(platform, at(facility, "omero", "host"), data.omero.host, OMERO)
     if known.identity or not platform.complete:
         return
     for index, team in enumerate(data.teams):

@@ -14,6 +14,7 @@ from controlplane.model.types import Service
 
 GATEWAY: Service = "irods_gateway"
 GRAFANA: Service = "grafana"
+OMERO: Service = "omero_server"
 HTTPS_PORT = 443
 
 
@@ -25,6 +26,7 @@ def check(documents: Documents) -> Iterator[Problem]:
         yield from _store(platform)
         yield from _portal(platform)
         yield from _gateways(platform)
+        yield from _omero_servers(platform)
         for name, zone in platform.data.zones.items():
             yield from _federation(platform, name, zone)
         if platform.data.layout == "federated":
@@ -52,13 +54,13 @@ def _hosts(platform: PlatformDocument) -> Iterator[Problem]:
 def _store(platform: PlatformDocument) -> Iterator[Problem]:
     """The control plane's database is where PostgreSQL is deployed."""
     if store := platform.data.store:
-        yield from _serves(platform, at(platform, "store", "host"), store.host, "postgresql")
+        yield from serves(platform, at(platform, "store", "host"), store.host, "postgresql")
 
 
 def _portal(platform: PlatformDocument) -> Iterator[Problem]:
     """The portal runs where the control plane does, and its visitors need somewhere to log in."""
     if portal := platform.data.portal:
-        yield from _serves(platform, at(platform, "portal", "host"), portal.host, "controlplane")
+        yield from serves(platform, at(platform, "portal", "host"), portal.host, "controlplane")
         if platform.data.identity is None and platform.complete:
             yield key(platform, "portal").problem(
                 "the portal needs a login server; describe it under 'identity'"
@@ -89,7 +91,24 @@ def _gateways(platform: PlatformDocument) -> Iterator[Problem]:
             )
 
 
-def _serves(platform: PlatformDocument, spot: Spot, host: str, service: str) -> Iterator[Problem]:
+def _omero_servers(platform: PlatformDocument) -> Iterator[Problem]:
+    """Every OMERO server is described, and has a database."""
+    known = platform.data.omero_servers
+    for host, server in known.items():
+        spot = key(platform, "omero_servers", host)
+        yield from serves(platform, spot, host, OMERO)
+        if server.database_host is not None:
+            spot = at(platform, "omero_servers", host, "database_host")
+        yield from serves(platform, spot, server.database_host or host, "postgresql")
+    for name, entry in platform.data.hosts.items():
+        if OMERO in entry.services and name not in known and platform.complete:
+            yield at(platform, "hosts", name, "services").problem(
+                f"the host {name!r} has the service {OMERO}, but nothing says how the control plane enters "
+                "it; add it under 'omero_servers' with a 'password'"
+            )
+
+
+def serves(platform: PlatformDocument, spot: Spot, host: str, service: str) -> Iterator[Problem]:
     """The host that is named at `spot` exists and has the service that it is named for."""
     hosts = platform.data.hosts
     if host not in hosts:
@@ -115,7 +134,7 @@ def _servers(platform: PlatformDocument) -> Iterator[Problem]:
         ]
         for host, service, route in servers:
             spot = at(platform, "zones", zone_name, *route)
-            yield from _serves(platform, spot, host, service)
+            yield from serves(platform, spot, host, service)
             if host in served:
                 yield spot.problem(f"the host {host!r} already serves the zone named at {served[host]}")
             served.setdefault(host, spot)

@@ -47,7 +47,9 @@ RUNS = Family(
 )
 SYNC_SUCCESS = Family("bic_sync_success", "Whether in the latest sync all systems followed.")
 SYNC_LAST = Family(
-    "bic_sync_last_success_timestamp_seconds", "When all systems were last known to follow, 0 if never."
+    "bic_sync_last_success_timestamp_seconds",
+    "When the system was last known to follow, 0 if never.",
+    ("system",),
 )
 SYNC_DURATION = Family("bic_sync_duration_seconds", "How long the latest sync took that read everything.")
 SYNC_CHANGES = Family("bic_sync_changes", "How many changes that sync made.")
@@ -126,7 +128,7 @@ class SyncCollector:
         """Read now; where no sync ever ran, there is nothing to tell."""
         if found := status.read(self.platform.state_dir):
             yield SYNC_SUCCESS.single(float(found.ok))
-            yield SYNC_LAST.single(found.last_success)
+            yield SYNC_LAST.of(([system], at) for system, at in found.followed.items())
             yield SYNC_DURATION.single(found.seconds)
             yield SYNC_CHANGES.single(found.changes)
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from irods.column import In
 from irods.models import Collection, CollectionAccess, Group, User
 
-from controlplane.access.reach import Reach, Standing
+from controlplane.access.reach import Granted, Reach, Standing
 from controlplane.errors import BadInputError
 from controlplane.model import Platform, Zone
 from controlplane.systems.irods import resources, tickets
-from controlplane.systems.irods.client import Client, endpoint
+from controlplane.systems.irods.client import Client, IrodsError, endpoint
 from controlplane.systems.irods.observe import PATIENCE
 from controlplane.systems.irods.resources import level
 
@@ -17,14 +17,20 @@ AT_ONCE = 100
 """Numbers in one condition; the server limits a condition's length."""
 
 
-def reaches(platform: Platform, path: str) -> Iterator[Reach]:
+def reaches(platform: Platform, path: str) -> Iterator[Granted]:
     """All ways by which accounts reach a collection, in the zone that its path names.
 
-    Raises IrodsError, and BadInputError when there is no such collection.
+    Raises BadInputError when there is no such collection.
     """
     zone = platform.zones.get(path.split("/")[1] if path.startswith("/") else "")
-    if zone is None:
-        return
+    if zone is not None:
+        try:
+            yield Granted(_title(zone), tuple(_ways(platform, zone, path)))
+        except IrodsError as error:
+            yield Granted(_title(zone), error=str(error))
+
+
+def _ways(platform: Platform, zone: Zone, path: str) -> Iterator[Reach]:
     with _client(platform, zone) as client:
         found = client.rows(Collection.id, where=(Collection.name == path,), patience=PATIENCE)
         if not found:
@@ -53,37 +59,46 @@ def reaches(platform: Platform, path: str) -> Iterator[Reach]:
 
 
 def standings(platform: Platform, account: str) -> Iterator[Standing]:
-    """What each zone knows of an account. Raises IrodsError."""
+    """What each zone knows of an account."""
     for zone in platform.zones.values():
-        title = f"iRODS zone {zone.name}"
-        with _client(platform, zone) as client:
-            here = (User.name == account, User.zone == zone.name)
-            numbers = client.rows(User.id, User.type, where=here, patience=PATIENCE)
-            if not numbers:
-                yield Standing(title, False)
-                continue
-            own = numbers[0][0]
-            rows = client.rows(Group.name, Group.id, where=here, patience=PATIENCE)
-            groups = {name: number for name, number in rows if name != account}
-            names = {own: "", **{number: name for name, number in groups.items()}}
-            home = f"/{zone.name}/home"
-            entries = client.rows(
-                Collection.name,
-                CollectionAccess.name,
-                CollectionAccess.user_id,
-                where=(In(CollectionAccess.user_id, sorted(names)), Collection.parent_name == home),
-                patience=PATIENCE,
-            )
-            mine = [each for each in _tickets(client, zone) if each.owner == account]
-        yield Standing(
-            title,
-            True,
-            tuple(sorted(name for name in groups if name != "public")),
-            tuple(
-                sorted(Reach(path, level(access), names.get(number, "")) for path, access, number in entries)
+        try:
+            yield _standing(platform, zone, account)
+        except IrodsError as error:
+            yield Standing(_title(zone), error=str(error))
+
+
+def _standing(platform: Platform, zone: Zone, account: str) -> Standing:
+    with _client(platform, zone) as client:
+        here = (User.name == account, User.zone == zone.name)
+        numbers = client.rows(User.id, User.type, where=here, patience=PATIENCE)
+        if not numbers:
+            return Standing(_title(zone))
+        own = numbers[0][0]
+        rows = client.rows(Group.name, Group.id, where=here, patience=PATIENCE)
+        groups = {name: number for name, number in rows if name != account}
+        names = {own: "", **{number: name for name, number in groups.items()}}
+        entries = client.rows(
+            Collection.name,
+            CollectionAccess.name,
+            CollectionAccess.user_id,
+            where=(
+                In(CollectionAccess.user_id, sorted(names)),
+                Collection.parent_name == f"/{zone.name}/home",
             ),
-            len(mine),
+            patience=PATIENCE,
         )
+        mine = [each for each in _tickets(client, zone) if each.owner == account]
+    return Standing(
+        _title(zone),
+        True,
+        tuple(sorted(name for name in groups if name != "public")),
+        tuple(sorted(Reach(path, level(access), names.get(number, "")) for path, access, number in entries)),
+        len(mine),
+    )
+
+
+def _title(zone: Zone) -> str:
+    return f"iRODS zone {zone.name}"
 
 
 def _client(platform: Platform, zone: Zone) -> Client:

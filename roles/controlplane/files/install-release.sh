@@ -1,10 +1,11 @@
 #!/bin/sh
 # Install the control plane into a virtual environment of its own, beside the running one.
-# Usage: install-release.sh RELEASE REQUIREMENTS WHEEL
+# Usage: install-release.sh RELEASE REQUIREMENTS WHEEL...
 # The file .complete in the release is written last, so a run that was interrupted starts over.
 set -eu
 umask 022
-release=$1 requirements=$2 wheel=$3
+release=$1 requirements=$2
+shift 2
 
 python3 -m venv --clear "$release"
 "$release/bin/python" -m pip install --quiet --no-color --disable-pip-version-check --no-cache-dir \
@@ -20,7 +21,8 @@ for other in /opt/bic/releases/*; do
   fi
 done
 for other in /opt/bic/wheels/*; do
-  if [ "$other" != "$wheel" ]; then
-    rm -f -- "$other"
-  fi
+  case " $* " in
+    *" $other "*) ;;
+    *) rm -f -- "$other" ;;
+  esac
 done

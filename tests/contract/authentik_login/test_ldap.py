@@ -256,7 +256,7 @@ def test_binds_leave_no_sessions_behind(site: Site, outpost: Outpost, people: di
 
 
 def test_what_pam_of_an_irods_server_does(outpost: Outpost, people: dict[str, Row]) -> None:
-    """As nslcd with the settings of the role irods_server: find the name, then bind as what was found."""
+    """As nslcd with the settings of the role ldap_client: find the name, then bind as what was found."""
     probe = connect(outpost, dn("reader"))
     assert set(found(probe, USERS, "(objectClass=*)", ldap3.BASE)) == {USERS}
     entries = found(probe, USERS, "(&(objectClass=user)(cn=cleo))")

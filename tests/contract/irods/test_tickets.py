@@ -136,7 +136,8 @@ def test_who_reaches_a_collection_and_what_somebody_reaches(team: Site) -> None:
     with team.session_of("writer") as writer:
         put(writer, f"{home}/image")
         Ticket(writer, opened).issue("read", f"{home}/image")
-    found = set(reaches(team.platform, home))
+    (granted,) = reaches(team.platform, home)
+    found = set(granted.ways)
     assert Reach(f"{team.id}.pi", "own", "") in found
     assert Reach(f"{team.id}.writer", "write", "") in found
     assert Reach(f"{team.id}.reader", "read", group) in found

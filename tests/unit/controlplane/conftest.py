@@ -16,7 +16,7 @@ from store_site import Site
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "harness"))
 
-from sandbox_inventory import without_login
+from sandbox_inventory import leave_zones
 
 from controlplane.model.secrets import Secret
 
@@ -29,14 +29,14 @@ SANDBOX = Path(__file__).parents[3] / "inventories" / "sandbox"
 
 @pytest.fixture
 def inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the sandbox's platform without login server and portal, its facilities and policies."""
+    """A copy of the sandbox's zone with its facilities and policies."""
     monkeypatch.delenv("BIC_STATE_DIR", raising=False)
     folder = tmp_path / "inventory"
     folder.mkdir()
-    text = (SANDBOX / "platform.yml").read_text("utf-8")
-    (folder / "platform.yml").write_text(without_login(text), "utf-8")
+    shutil.copy(SANDBOX / "platform.yml", folder)
     for part in ("facilities", "policies"):
         shutil.copytree(SANDBOX / part, folder / part)
+    leave_zones(folder)
     return folder
 
 
@@ -51,6 +51,15 @@ def edit(inventory: Path) -> Edit:
         path.write_text(text.replace(old, new, 1), "utf-8")
 
     return replace
+
+
+@pytest.fixture
+def omero(edit: Edit) -> str:
+    """The host of an OMERO server in the inventory."""
+    bare = "dc1-omero: {data_centre: dc1, address: 10.77.0.14"
+    edit("platform.yml", bare, f"{bare}, services: [postgresql, omero_server]")
+    edit("platform.yml", "zones:", "omero_servers:\n  dc1-omero: {password: {env: OMERO}}\nzones:")
+    return "dc1-omero"
 
 
 @pytest.fixture(scope="session")

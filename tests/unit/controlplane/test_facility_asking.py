@@ -161,20 +161,11 @@ def test_a_facility_is_written_by_asking(inventory: Path) -> None:
 
 
 @pytest.mark.parametrize(("key", "where"), [(b"\x03", "City"), (b"\x04", "City"), (b"n\n", "Write this to")])
-def test_nothing_is_written_before_the_end(inventory: Path, key: bytes, where: str) -> None:
+def test_nothing_is_written_before_the_end(inventory: Path, omero: str, key: bytes, where: str) -> None:
     before = sorted(path.name for path in (inventory / "facilities").iterdir())
     options = ["--title", "Lyon", "--institution", "ENS", "--data-centre", "dc1", "--id", "lyon"]
     options += ["--referent", "amartin", "--buffer-host", "b", "--buffer-address", "10.77.0.99"]
-    options += [
-        "--storage-resource",
-        "lyon-raw",
-        "--quota",
-        "1 TiB",
-        "--omero",
-        "dc1-omero",
-        "--zone",
-        "bicZone",
-    ]
+    options += ["--storage-resource", "lyon-raw", "--quota", "1 TiB", "--omero", omero, "--zone", "bicZone"]
     options += ["--instrument", "a,A,b", "--hpc-mount", "dc2-hpc,/bic/lyon,read", "--team", "t,T,amartin"]
     options += ["--member", "t,tnguyen"]
     if where != "City":

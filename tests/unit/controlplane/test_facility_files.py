@@ -69,12 +69,12 @@ def test_all_that_is_missing_is_said_at_once(inventory: Path, bic: Bic) -> None:
     assert contents(inventory) == before
 
 
-def test_a_facility_from_options(inventory: Path, bic: Bic) -> None:
+def test_a_facility_from_options(inventory: Path, bic: Bic, omero: str) -> None:
     result = bic(
         "new",
         *LYON,
         *("--data-centre", "dc2", "--buffer-host", "buffer-lyon", "--storage-resource", "lyon-raw,,,"),
-        *("--quota", "50 TiB", "--referent", "amartin", "--omero", "dc1-omero"),
+        *("--quota", "50 TiB", "--referent", "amartin", "--omero", omero),
         *("--instrument", "sted1,STED: the first,STED,/srv/landing/sted1,Abbe Works"),
         *("--hpc-mount", "dc2-hpc,/bic/lyon,read"),
         *("--team", "optics,Optics,zdupre,Zoé Dupré,zoe.dupre@lyon.example"),

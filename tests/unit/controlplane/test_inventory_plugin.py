@@ -143,6 +143,7 @@ GRAPH = """\
   |--@irods_gateway:
   |--@authentik:
   |--@federation_proxy:
+  |--@omero_server:
   |--@prometheus:
   |  |--dc1-monitor
   |--@grafana:

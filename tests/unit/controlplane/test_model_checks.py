@@ -33,8 +33,10 @@ hosts:
   icat1: {data_centre: dc1, address: 192.0.2.11, services: [postgresql, irods_catalog_provider]}
   node1: {data_centre: dc1, address: 192.0.2.12, services: [irods_catalog_consumer]}
   icat2: {data_centre: dc1, address: 192.0.2.13, services: [irods_catalog_provider]}
-  omero: {data_centre: dc1, address: 192.0.2.14, services: [authentik]}
+  omero: {data_centre: dc1, address: 192.0.2.14, services: [postgresql, authentik, omero_server]}
   hpc: {data_centre: dc1, address: 192.0.2.15}
+omero_servers: {omero: {password: {env: IMAGES}}}
+buffers: {key_file: "{state_dir}/key"}
 zones:
   oneZone:
     catalog_provider: icat1
@@ -179,6 +181,10 @@ def test_everything_is_read(inventory: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert nord.quota is not None
     assert nord.quota.total == 200 * 1024**4
     assert nord.omero_host == "omero"
+    server = platform.omero_servers["omero"]
+    assert (server.port, server.database_host, server.password) == (4064, "omero", Secret("env", "IMAGES"))
+    assert platform.buffers is not None
+    assert platform.buffers.key == platform.state_dir / "key"
     assert [instrument.landing_zone for instrument in nord.instruments] == [
         "/srv/landing/spim1",
         "/srv/landing/spim2",
@@ -222,6 +228,34 @@ def test_everything_is_read(inventory: Path, monkeypatch: pytest.MonkeyPatch) ->
             "twoZone:",
             "twoZone: {host: icat",
             "is one of this platform; name it under 'federation'",
+        ),
+        (
+            PLATFORM,
+            "omero_servers: {omero:",
+            "omero_servers: {omeri:",
+            "omeri: {password",
+            "there is no host 'omeri'; did you mean 'omero'?",
+        ),
+        (
+            PLATFORM,
+            "omero_servers: {omero: {password: {env: IMAGES}}}",
+            "",
+            "[postgresql, auth",
+            "nothing says how",
+        ),
+        (
+            PLATFORM,
+            "{password: {env: IMAGES}}",
+            "{password: {env: IMAGES}, database_host: node1}",
+            "node1}}",
+            "the host 'node1' does not have the service postgresql; add it at",
+        ),
+        (
+            NORD,
+            "omero: {host: omero}",
+            "omero: {host: hpc}",
+            "hpc}",
+            "the host 'hpc' does not have the service omero_server; add it at",
         ),
         (PLATFORM, "  omero:", "  localhost:", "localhost: {data_cen", "a host cannot be named 'localhost'"),
         (
@@ -561,7 +595,7 @@ def test_a_known_mistake_does_not_hide_others_and_makes_no_new_ones(inventory: P
         "node1, omero",
         "facilities/sud.yml:5:14: there is no data centre 'dc2'; did you mean 'dc1'? known: dc1",
         "platform.yml:14:36: '192.0.2.515' is not an IPv4 address, such as 10.0.0.11",
-        "platform.yml:24:19: 'mirror' is not allowed for 'type'; allowed: compound, deferred, passthru, "
+        "platform.yml:26:19: 'mirror' is not allowed for 'type'; allowed: compound, deferred, passthru, "
         "random, replication, s3, unixfilesystem",
         "policies/quotas.yml:1:45: 'much' is not a size: write a number and a unit, such as 20 TiB or 500 GB",
     ]

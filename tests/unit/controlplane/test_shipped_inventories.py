@@ -139,7 +139,8 @@ def test_the_roles_get_all_that_they_need(name: str, tmp_path: Path) -> None:
     ],
 )
 def test_a_missing_secret_of_a_zone_is_named(tmp_path: Path, missing: str, message: str) -> None:
-    copy_checks(ROOT / "roles" / "irods_server", tmp_path / "roles" / "irods_server")
+    for role in ("irods_server", "ldap_client"):
+        copy_checks(ROOT / "roles" / role, tmp_path / "roles" / role)
     play = {
         "hosts": "dc2-replica",
         "gather_facts": False,

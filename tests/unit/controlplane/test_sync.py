@@ -90,7 +90,7 @@ class Scripted:
         self.result = Synced([Report("A", "a")], 0.1, 1)
         self.error: Exception | None = None
         self.follower = Follower(
-            Work(lambda: self.inventory, self._newest, self._sync, self.told.append), lambda: self.now
+            Work(lambda: self.inventory, self._newest, self._sync, self.told.append), clock=lambda: self.now
         )
 
     def _newest(self) -> str:
@@ -124,13 +124,17 @@ def test_a_follower_syncs_when_something_may_have_changed_and_not_otherwise() ->
 def test_a_sync_that_did_not_do_all_is_tried_again_at_the_next_look() -> None:
     world = Scripted()
     world.follower.look()
-    before = world.told[-1].last_success
+    before = world.now
+    assert world.told[-1].followed == {"a": before}
     world.newest, world.now = "2", world.now + 5
-    world.result = Synced([Report("A", "a", error="it is away")], 0.1, 1)
+    world.result = Synced(
+        [Report("A", "a", error="it is away"), Report("B", "b"), Report("C", "c", error="?")]
+    )
     world.follower.look()
     world.follower.look()
     assert world.synced == 3
-    assert (world.told[-1].ok, world.told[-1].last_success) == (False, before)
+    # Who follows is not held against those who do not.
+    assert (world.told[-1].ok, world.told[-1].followed) == (False, {"a": before, "b": world.now, "c": 0.0})
     world.result = Synced([Report("A", "a")], 0.1, 1)
     world.follower.look()
     assert world.told[-1].ok
@@ -172,7 +176,7 @@ def test_a_follower_ends_when_told_and_wakes_up_at_a_word() -> None:
 
 def test_status_is_replaced_as_a_whole_and_private(tmp_path: Path) -> None:
     assert status.read(tmp_path) is None
-    now = Status(1.0, True, 1.0, 0.5, 3)
+    now = Status(1.0, True, {"irods/oneZone": 1.0}, 0.5, 3)
     status.write(tmp_path, now)
     assert status.read(tmp_path) == now
     assert [file.name for file in tmp_path.iterdir()] == ["sync.json"]

@@ -40,7 +40,8 @@ def configured(folder: Path, **given: object) -> Path:
     (play,) = [
         each for each in yaml.safe_load((PROJECT / "site.yml").read_text()) if each["hosts"] == "prometheus"
     ]
-    names = ("site_zone_matchers", "site_login_hosts", "alertmanager_dependencies", "alertmanager_referents")
+    names = [name for name in play["vars"] if name.startswith("site_")]
+    names += ["alertmanager_dependencies", "alertmanager_referents"]
     file = folder / "alertmanager.yml"
     task = {
         "name": "Write it",
@@ -51,7 +52,14 @@ def configured(folder: Path, **given: object) -> Path:
         "vars": {name: play["vars"][name] for name in names},
     }
     login = {"bic_login": {"host": "dc1-idp"}, "bic_login_database_host": "dc1-db"}
-    facts = {"bic_zones": ZONES, "bic_referents": REFERENTS, "bic_store_host": "dc1-db", **login}
+    facts = {
+        "bic_zones": ZONES,
+        "bic_referents": REFERENTS,
+        "bic_store_host": "dc1-db",
+        "bic_omero_servers": {"dc1-omero": {"database_host": "dc2-db"}},
+        "bic_buffers": {"hosts": ["buffer-nantes"]},
+        **login,
+    }
     run_tasks(folder, ROLE, [task], yaml.safe_dump({**facts, **given}))
     return file
 
@@ -181,6 +189,22 @@ CASES: dict[str, tuple[dict[str, str], list[dict[str, str]], list[dict[str, str]
             {"alertname": "CollectorFailing", "collector": "irods_usage_bicZone", "host": "dc1-monitor"},
             {"alertname": "UnitFailed", "name": "chrony.service", "host": "dc1-monitor"},
         ],
+    ),
+    "a database takes OMERO along": (
+        {"alertname": "PostgreSQLDown", "host": "dc2-db"},
+        [
+            {"alertname": "OmeroServerDown", "host": "dc1-omero"},
+            {"alertname": "PeopleDoNotFollow", "system": "omero/dc1-omero"},
+        ],
+        [
+            {"alertname": "OmeroServerDown", "host": "dc2-omero"},
+            {"alertname": "PeopleDoNotFollow", "system": "irods/bicZone"},
+        ],
+    ),
+    "nobody follows onto a buffer server that is down": (
+        {"alertname": "HostDown", "host": "buffer-nantes"},
+        [{"alertname": "PeopleDoNotFollow", "system": "buffer/buffer-nantes"}],
+        [{"alertname": "PeopleDoNotFollow", "system": "buffer/buffer-lyon"}],
     ),
     "the login server takes along what is asked of it": (
         {"alertname": "HostDown", "host": "dc1-idp"},

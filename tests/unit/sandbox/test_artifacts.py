@@ -1,5 +1,8 @@
-"""Which iRODS, Authentik and Grafana the sandbox takes: upstream, a named mirror, or the stand-in."""
+"""Which iRODS, Authentik, Grafana and OMERO the sandbox takes: upstream, a named mirror, or the stand-in."""
 
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -146,3 +149,107 @@ def test_the_role_deploys_the_version_that_the_stand_in_is() -> None:
     defaults = YAML(typ="safe").load(artifacts.REPOSITORY / "roles" / "authentik" / "defaults" / "main.yml")
     assert defaults["authentik_version"] == artifacts.AUTHENTIK_VERSION
     assert defaults["authentik_registry"] == artifacts.UPSTREAM_AUTHENTIK
+
+
+OMERO = "https://mirror.example/omero"
+OMERO_FILES = (artifacts.UPSTREAM_OMERO_SERVER, artifacts.UPSTREAM_ICE_ARCHIVE)
+
+
+@pytest.fixture
+def served(fleet: FleetSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder from which the fleet's mirror serves OMERO."""
+    monkeypatch.setenv("BIC_SANDBOX_ROOT", str(tmp_path / "root"))
+    return fleet.folder / "mirror" / "omero"
+
+
+def _publishing(monkeypatch: pytest.MonkeyPatch, *urls: str) -> list[str]:
+    """Servers that have files at these addresses, each with its address as its text; what was fetched."""
+    fetched: list[str] = []
+
+    def head(url: str, **_: object) -> httpx.Response:
+        return httpx.Response(200 if url in urls else 404)
+
+    @contextmanager
+    def stream(method: str, url: str, **_: object) -> Iterator[httpx.Response]:
+        fetched.append(url)
+        yield httpx.Response(200, content=url.encode(), request=httpx.Request(method, url))
+
+    monkeypatch.setattr(artifacts.httpx, "head", head)
+    monkeypatch.setattr(artifacts.httpx, "stream", stream)
+    return fetched
+
+
+@pytest.mark.parametrize(
+    ("folders", "source"),
+    [((artifacts.UPSTREAM_OMERO, artifacts.UPSTREAM_ICE), "upstream"), ((OMERO, OMERO), "mirror")],
+    ids=["upstream", "mirror"],
+)
+def test_omero_is_fetched_once_and_served_here(
+    fleet: FleetSpec, served: Path, monkeypatch: pytest.MonkeyPatch, folders: tuple[str, str], source: str
+) -> None:
+    urls = [f"{folder}/{name}" for folder, name in zip(folders, OMERO_FILES, strict=True)]
+    fetched = _publishing(monkeypatch, *urls)
+    monkeypatch.setenv("BIC_OMERO_MIRROR", f"{OMERO}/")
+    said: list[str] = []
+    choices = [artifacts._choose_omero(fleet, said.append) for _ in range(2)]
+    assert choices[0] == choices[1]
+    assert fetched == urls
+    choice = choices[0]
+    assert choice.source == source
+    assert source.upper() in said[0]
+    assert choice.server_url == f"{fleet.mirror_url}/omero/{OMERO_FILES[0]}"
+    assert choice.server_checksum == f"sha256:{hashlib.sha256(urls[0].encode()).hexdigest()}"
+    assert choice.ice_checksum == f"sha256:{hashlib.sha256(urls[1].encode()).hexdigest()}"
+    assert "openjdk-17-jre-headless" in choice.packages
+    assert {path.name: path.read_text() for path in served.iterdir()} == dict(
+        zip(OMERO_FILES, urls, strict=True)
+    )
+
+
+def test_a_named_mirror_of_omero_that_lacks_a_file_is_an_error(
+    fleet: FleetSpec, served: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _publishing(monkeypatch, f"{OMERO}/{artifacts.UPSTREAM_OMERO_SERVER}")
+    monkeypatch.setenv("BIC_OMERO_MIRROR", OMERO)
+    with pytest.raises(SandboxError, match=rf"which has no {artifacts.UPSTREAM_ICE_ARCHIVE}"):
+        artifacts._choose_omero(fleet, print)
+
+
+def test_omero_that_breaks_off_leaves_nothing(
+    fleet: FleetSpec, served: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _publishing(monkeypatch, *(f"{OMERO}/{name}" for name in OMERO_FILES))
+    monkeypatch.setenv("BIC_OMERO_MIRROR", OMERO)
+
+    def stream(*_: object, **__: object) -> None:
+        raise httpx.ReadError("it broke off")
+
+    monkeypatch.setattr(artifacts.httpx, "stream", stream)
+    with pytest.raises(SandboxError, match=r"OMERO\.server.+ cannot be fetched \(it broke off\): try again"):
+        artifacts._choose_omero(fleet, print)
+    assert not served.exists()
+
+
+def test_the_stand_in_of_omero_needs_no_java(
+    fleet: FleetSpec, served: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _publishing(monkeypatch)
+    monkeypatch.delenv("BIC_OMERO_MIRROR", raising=False)
+    said: list[str] = []
+    choice = artifacts._choose_omero(fleet, said.append)
+    assert choice.source == "stand-in"
+    assert "STAND-IN" in said[0]
+    assert not [name for name in choice.packages if "jre" in name]
+    for url, checksum in ((choice.server_url, choice.server_checksum), (choice.ice_url, choice.ice_checksum)):
+        content = (served / url.rpartition("/")[2]).read_bytes()
+        assert checksum == f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def test_upstream_of_omero_is_the_same_here_and_in_the_role() -> None:
+    defaults = YAML(typ="safe").load(
+        artifacts.REPOSITORY / "roles" / "omero_server" / "defaults" / "main.yml"
+    )
+    server = defaults["omero_server_url"].replace("{{ omero_server_version }}", artifacts.OMERO_VERSION)
+    assert server == f"{artifacts.UPSTREAM_OMERO}/{artifacts.UPSTREAM_OMERO_SERVER}"
+    assert defaults["omero_server_ice_url"] == f"{artifacts.UPSTREAM_ICE}/{artifacts.UPSTREAM_ICE_ARCHIVE}"
+    assert tuple(defaults["omero_server_packages"]) == artifacts.UPSTREAM_OMERO_PACKAGES

@@ -1,0 +1,1 @@
+"""OMERO servers: reading, planning and changing who is in which group, and whose sessions end."""

@@ -1,0 +1,1 @@
+"""What the role omero_server does on a host beside Ansible: the database, key stores, and a login."""
