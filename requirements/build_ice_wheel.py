@@ -64,11 +64,9 @@ exec(compile(open("setup.py").read(), "setup.py", "exec"))
 
 def main() -> int:
     """Print the path of the wheel; 2 when this machine lacks what building it needs."""
-    made_from = (
-        b"".join(path.read_bytes() for path in (Path(__file__), LOCK, TOOLS, PATCH)) + sys.version.encode()
-    )
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cache = caches / "bioimage-cloud" / f"zeroc-ice-{hashlib.sha256(made_from).hexdigest()[:16]}"
+    made_from = b"".join(path.read_bytes() for path in (Path(__file__), LOCK, TOOLS, PATCH))
+    name = f"zeroc-ice-{sys.implementation.cache_tag}-{hashlib.sha256(made_from).hexdigest()[:16]}"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bioimage-cloud" / name
     if not cache.exists():
         if missing := [package for package, what in NEEDED.items() if not there(what)]:
             print(
