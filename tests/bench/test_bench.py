@@ -76,3 +76,26 @@ def test_scrapes_are_measured_beside_an_exporter_that_asks_for_each_and_collecti
     # One query for the zone and three for each facility, whatever they hold.
     assert {row["requests"] - row["logins"] for row in rows.values()} == {7}
     assert len(results["targets"]) == 6
+
+
+def test_an_omero_server_is_measured_beside_a_client_that_asks_per_person() -> None:
+    sizes = ["--facilities", "1", "--people", "12", "--teams", "4", "--changes", "2", "--sample", "5"]
+    bench = BENCH.with_name("omero_bench.py")
+    done = subprocess.run(
+        [sys.executable, str(bench), *sizes, "--json"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    measured = {(row["work"], row["arm"]): row for row in results["rows"]}
+    assert measured.keys() == {
+        ("first apply", "the control plane"),
+        *(
+            (work, arm)
+            for work in ("nothing to do", "2 changes")
+            for arm in ("the control plane", "per person")
+        ),
+    }
+    # However many people there are.
+    assert measured["nothing to do", "the control plane"]["requests"] <= 8
+    assert measured["2 changes", "the control plane"]["requests"] > 8
+    assert len(results["targets"]) == 4
