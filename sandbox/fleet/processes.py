@@ -56,7 +56,7 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-def kill(pids: list[int], deadline: float = 10) -> None:
+def kill(pids: list[int], deadline: float = 30) -> None:
     """End processes at once and wait until they are gone.
 
     Raises `SandboxError` when one is still there after `deadline` seconds.
