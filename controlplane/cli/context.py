@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from controlplane.model import Platform
 
+LOCK_PATIENCE = 60.0
+"""Seconds that a command waits for the lock of the platform; a sync, which comes by itself, ends sooner."""
+
 
 @dataclass(frozen=True)
 class Context:

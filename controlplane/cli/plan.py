@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from controlplane.cli.context import Context
+from controlplane.cli.context import LOCK_PATIENCE, Context
 from controlplane.cli.scope import Facilities, Systems, Teams, chosen_scope
 from controlplane.errors import EXIT_FAILURE, EXIT_INTERRUPTED, BadInputError
 
@@ -111,8 +111,9 @@ def apply(
         typer.Option(help="Delete the object of this name and the data in it; repeatable.", metavar="NAME"),
     ] = None,
     wait_for_lock: Annotated[
-        float, typer.Option(min=0.0, help="Seconds to wait for another apply to end.", metavar="SECONDS")
-    ] = 0.0,
+        float,
+        typer.Option(min=0.0, help="Seconds to wait for another apply or a sync to end.", metavar="SECONDS"),
+    ] = LOCK_PATIENCE,
     verbose: Verbose = False,
 ) -> None:
     """Show what would be changed, ask, and change it. Exit code 1 when anything could not be done."""

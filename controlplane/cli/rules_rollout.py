@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from controlplane.cli.context import Context
+from controlplane.cli.context import LOCK_PATIENCE, Context
 from controlplane.errors import EXIT_FAILURE, EXIT_INTERRUPTED, BadInputError
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def deploy(
     server: Hosts = None,
     yes: Yes = False,
     wait: Wait = None,
-    wait_for_lock: WaitForLock = 0.0,
+    wait_for_lock: WaitForLock = LOCK_PATIENCE,
     no_lint: Annotated[
         bool, typer.Option("--no-lint", help="Also deploy rule bases in which lint finds errors.")
     ] = False,
@@ -157,7 +157,7 @@ def rollback(
     server: Hosts = None,
     yes: Yes = False,
     wait: Wait = None,
-    wait_for_lock: WaitForLock = 0.0,
+    wait_for_lock: WaitForLock = LOCK_PATIENCE,
     rules: Rules = None,
 ) -> None:
     """Go back to the rule bases before the last ones.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from controlplane.cli.context import Context
+from controlplane.cli.context import LOCK_PATIENCE, Context
 from controlplane.errors import EXIT_FAILURE, EXIT_INTERRUPTED, BadInputError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def sync(
     ] = None,
     wait_for_lock: Annotated[
         float, typer.Option(min=0.0, help="Seconds to wait for an apply to end.", metavar="SECONDS")
-    ] = 0.0,
+    ] = LOCK_PATIENCE,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show every object, however many there are.")
     ] = False,

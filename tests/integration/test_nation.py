@@ -288,7 +288,7 @@ def test_a_lock_ends_with_the_machine_that_holds_it(nation: Nation) -> None:
     )
     assert "held" in _in_host(nation, monitor, start, HOLD_LOCK)
     try:
-        refused = nation.bic("apply", "--yes")
+        refused = nation.bic("apply", "--yes", "--wait-for-lock", "0")
         assert refused.code == 1
         assert "the test" in refused.output
         assert nation.bic("sandbox", "cut", "dc1-monitor").code == 0

@@ -305,7 +305,7 @@ def test_of_two_applies_at_once_the_second_says_who_holds_the_lock(
     deadline = time.monotonic() + 60
     while site.zone.faults.calls < 30 and time.monotonic() < deadline:
         time.sleep(0.02)
-    second = site.run("apply", "--yes")
+    second = site.run("apply", "--yes", "--wait-for-lock", "0")
     assert second.code == 1, second.output
     assert str(first) in second.output
     assert "bic apply" in second.output

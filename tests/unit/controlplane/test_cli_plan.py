@@ -442,7 +442,7 @@ def test_a_second_apply_says_who_is_at_work_or_waits(bic: Bic, systems: list[Mem
     locks = FileLocks(tmp_path / "state" / "locks")
     wanted = locks_for(Scope(facilities=frozenset({"nantes"})))
     with hold(locks, wanted, "bic apply on facility nantes", 0, print):
-        result = bic("apply", "--yes")
+        result = bic("apply", "--yes", "--wait-for-lock", "0")
         assert result.exit_code == 1
         for part in ("the platform is locked by", account(), "bic apply on facility nantes, since"):
             assert part in result.stderr
