@@ -1,5 +1,8 @@
 """The faults of the stand-in meet the calls that they name, and no others."""
 
+import socket
+import ssl
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,6 +15,8 @@ from local_zone import PASSWORD, make_pki, serving
 
 from controlplane.systems.irods.client import Endpoint, open_session
 from sandbox.standins.irods.faults import Fault, Faults
+from sandbox.standins.irods.handshake import NEGOTIATE, USE_TLS, Startup, negotiation
+from sandbox.standins.irods.wire import Channel, Message
 
 AWAY = -806000
 
@@ -76,3 +81,20 @@ def test_no_fault_is_left_after_arming_without_any(sessions: Sessions, faults: F
     faults.arm()
     with sessions() as session, pytest.raises(CAT_INVALID_USER):
         session.users.modify("nobody", "type", "rodsadmin")
+
+
+def test_a_connection_that_is_in_its_tls_handshake_ends_with_the_server(tmp_path: Path) -> None:
+    pki = make_pki(tmp_path / "pki")
+    with serving(tmp_path / "server", pki) as server:
+        channel = Channel(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+        startup = Startup("rods", "bicZone", "rods", "bicZone", NEGOTIATE)
+        channel.write(Message("RODS_CONNECT", startup.pack()))
+        channel.read()
+        channel.write(negotiation(1, f"cs_neg_result_kw={USE_TLS};"))
+        channel.read()
+        # Time for the server to get to where it waits for the handshake.
+        time.sleep(0.2)
+        server.stop()
+        with pytest.raises(ssl.SSLEOFError):
+            channel.start_tls(ssl.create_default_context(cafile=pki.ca_file), server_hostname="127.0.0.1")
+        channel.close()

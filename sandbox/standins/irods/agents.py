@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from .handshake import Startup, close
+from .handshake import Startup
 from .rules import RuleBase
 from .rulescope import Scope
 from .session import Session
@@ -44,4 +44,4 @@ class LocalAgent:
         """End the connection."""
         self._session.close()
         for channel in self._sockets:
-            close(channel)
+            channel.close()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .errors import IrodsError
-from .handshake import AUTHENTICATION_API, close
+from .handshake import AUTHENTICATION_API
 from .redact import arguments
 from .wire import Channel, Disconnected, Message, pack
 
@@ -89,7 +89,7 @@ def before(met: Sequence[Fault], channel: Channel) -> None:
         if fault.action and fault.cut in ("", "before"):
             fault.action()
         if fault.cut == "before":
-            close(channel)
+            channel.close()
             raise Disconnected("cut off by a fault, before the call")
         if fault.code:
             raise IrodsError(fault.code)
@@ -108,5 +108,5 @@ def after(met: Sequence[Fault], channel: Channel, reply: Message) -> None:
         if fault.cut == "amid":
             packed = pack(reply)
             channel.sock.sendall(packed[: len(packed) // 2])
-        close(channel)
+        channel.close()
         raise Disconnected("cut off by a fault, after the call")

@@ -147,13 +147,13 @@ class Federation:
             self._channels[zone].write(message)
             return self._channels[zone].read()
         except (OSError, ProtocolError) as error:
-            handshake.close(self._channels.pop(zone))
+            self._channels.pop(zone).close()
             raise IrodsError(Code.SYS_SOCK_CONNECT_ERR, f"zone {zone}: {error}") from error
 
     def close(self) -> None:
         """End the connections."""
         for channel in self._channels.values():
-            handshake.close(channel)
+            channel.close()
 
 
 def remote_client(tx: Transaction, startup: Startup, zone: str) -> Client:

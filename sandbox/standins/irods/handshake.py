@@ -84,7 +84,8 @@ def version(status: int) -> Message:
     return Message("RODS_VERSION", body.encode())
 
 
-def _negotiation(status: int, result: str) -> Message:
+def negotiation(status: int, result: str) -> Message:
+    """Return the message in which each side says what it wants: a policy, or the result of both policies."""
     return Message(
         "RODS_CS_NEG_T", element("CS_NEG_PI", leaf("status", status), leaf("result", result)).encode()
     )
@@ -120,7 +121,7 @@ def accept(
     except IrodsError as error:
         raise _refuse(channel, error.code, str(error)) from error
     if startup.negotiates:
-        channel.write(_negotiation(1, policy))
+        channel.write(negotiation(1, policy))
         reply = Node.parse(channel.read().body)
         pairs = dict(pair.split("=", 1) for pair in reply.get("result").split(";") if "=" in pair)
         result = pairs.get("cs_neg_result_kw", reply.get("result"))
@@ -137,7 +138,7 @@ def accept(
     if result == USE_TLS:
         if context is None:
             raise ProtocolError("TLS was agreed on, but server_config.json has no tls_server")
-        channel.upgrade(context().wrap_socket(channel.sock, server_side=True))
+        channel.start_tls(context(), server_side=True)
         # The client's choice of encryption for parallel transfers, which are not offered.
         channel.read_header()
         secret = channel.read()
@@ -193,10 +194,10 @@ def connect(
         _prove_keys(config, channel, host, purpose, settings or {})
         channel.sock.settimeout(None)
     except (OSError, ProtocolError) as error:
-        close(channel)
+        channel.close()
         raise IrodsError(Code.SYS_SOCK_CONNECT_ERR, f"{host}:{port}: {error}") from error
     except IrodsError:
-        close(channel)
+        channel.close()
         raise
     return channel
 
@@ -205,7 +206,7 @@ def _start(config: ServerConfig, channel: Channel, host: str, startup: Startup) 
     channel.write(Message("RODS_CONNECT", startup.pack()))
     theirs = Node.parse(channel.read().body).get("result")
     result = agree(config.client_server_policy, theirs)
-    channel.write(_negotiation(int(result != FAILURE), f"cs_neg_result_kw={result};"))
+    channel.write(negotiation(int(result != FAILURE), f"cs_neg_result_kw={result};"))
     if result == FAILURE:
         text = f"negotiation failed: our policy is {config.client_server_policy}, that of {host} {theirs}"
         raise IrodsError(Code.SERVER_NEGOTIATION_ERROR, text)
@@ -215,7 +216,7 @@ def _start(config: ServerConfig, channel: Channel, host: str, startup: Startup) 
     if result == USE_TLS:
         context = client_context(config)
         name = host if context.check_hostname else None
-        channel.upgrade(context.wrap_socket(channel.sock, server_hostname=name))
+        channel.start_tls(context, server_hostname=name)
         channel.write(Message("AES-256-CBC"))
         channel.write(Message("SHARED_SECRET"))
 
@@ -299,11 +300,4 @@ def end(channel: Channel) -> None:
         with contextlib.suppress(OSError, ValueError):
             channel.sock.settimeout(_FAREWELL)
             channel.sock.unwrap()
-    close(channel)
-
-
-def close(channel: Channel) -> None:
-    """Close a connection whatever state it is in."""
-    with contextlib.suppress(OSError):
-        channel.sock.shutdown(socket.SHUT_RDWR)
-    channel.sock.close()
+    channel.close()

@@ -7,7 +7,7 @@ import argparse
 import os
 import sys
 
-from . import handshake, passwords
+from . import passwords
 from .config import ConfigError
 from .install import Layout, load_configuration
 from .setup import SetupError, log_in
@@ -30,7 +30,7 @@ def main(layout: Layout | None = None) -> int:
         channel.write(Message("RODS_API_REQ", body.encode(), int_info=701))
         status = channel.read().int_info
         channel.write(Message("RODS_DISCONNECT"))
-        handshake.close(channel)
+        channel.close()
     except (ConfigError, OSError, ProtocolError, SetupError) as error:
         print(f"iadmin: {error}", file=sys.stderr)
         return 1

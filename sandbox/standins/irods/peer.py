@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 from .errors import Code, IrodsError
-from .handshake import close, json_body, request, request_json
+from .handshake import json_body, request, request_json
 from .vault import File, LocalVault
 from .wire import Channel, Message, binary_json
 
@@ -82,7 +82,7 @@ class RemoteVault:
 
     def disconnect(self) -> None:
         """End the connection."""
-        close(self._channel)
+        self._channel.close()
 
 
 class FileService:

@@ -219,6 +219,11 @@ class Server:
         self._listening.set()
         return True
 
+    @property
+    def _closing(self) -> bool:
+        """Whether there are to be no new connections, not even the one that was accepted a moment ago."""
+        return self._stopping or not self._listening.is_set()
+
     def _close_socket(self) -> None:
         # Closing alone does not wake a thread that waits in accept.
         with contextlib.suppress(OSError):
@@ -255,6 +260,9 @@ class Server:
             thread = threading.Thread(target=self._run, args=(channel,), daemon=True, name="irodsAgent")
             # Together, because whoever ends the connections waits for their threads.
             with self._lock:
+                if self._closing:
+                    channel.close()
+                    continue
                 self._open[channel] = thread
                 thread.start()
 
@@ -328,7 +336,7 @@ class Server:
         with self._lock:
             remaining = list(self._open.items())
         for channel, _ in remaining:
-            handshake.close(channel)
+            channel.close()
         for _, thread in remaining:
             thread.join(timeout=5)
 

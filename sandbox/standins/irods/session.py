@@ -221,7 +221,7 @@ class Session:
         except (OSError, ProtocolError) as error:
             raise IrodsError(Code.SYS_SOCK_CONNECT_ERR, f"{host}: {error}") from error
         finally:
-            handshake.close(channel)
+            channel.close()
 
     @property
     def from_peer(self) -> bool:
@@ -387,7 +387,7 @@ class Session:
         self._files.close()
         self._federation.close()
         if self.provider is not None:
-            handshake.close(self.provider)
+            self.provider.close()
         for vault in self._vaults.values():
             vault.disconnect()
 

@@ -227,7 +227,7 @@ def set_up(layout: Layout, document: dict[str, Any]) -> None:
         if not config.provider:
             _make_resource(channel, config, name, vault)
         channel.write(Message("RODS_DISCONNECT"))
-        handshake.close(channel)
+        channel.close()
     commit(core, core.read_text().replace("demoResc", name), 0o644)
 
 

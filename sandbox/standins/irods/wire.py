@@ -5,6 +5,7 @@ structure, the error stack and the binary part, whose lengths the header gives.
 """
 
 import base64
+import contextlib
 import re
 import select
 import socket
@@ -53,20 +54,38 @@ class Channel:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self._buffer = bytearray()
+        self._closed = False
 
     @property
     def tls(self) -> bool:
         """Whether the connection is encrypted."""
         return isinstance(self.sock, ssl.SSLSocket)
 
-    def upgrade(self, sock: ssl.SSLSocket) -> None:
-        """Go on over the TLS socket that wraps the present one.
+    def start_tls(
+        self, context: ssl.SSLContext, *, server_side: bool = False, server_hostname: str | None = None
+    ) -> None:
+        """Go on encrypted.
 
-        Raises `ProtocolError` when the peer sent plain bytes ahead of the handshake, which must not count.
+        Raises `ProtocolError` when the peer sent plain bytes ahead of the handshake, which must not count,
+        `Disconnected` when another thread has closed the channel, and `OSError` when the handshake fails.
         """
         if self._buffer:
             raise ProtocolError("plain bytes ahead of the TLS handshake")
-        self.sock = sock
+        # Wrapping takes the connection from the plain socket, so whoever closes the channel just then has
+        # nothing to close; the TLS socket, in place before the handshake, finds out.
+        self.sock = tls = context.wrap_socket(
+            self.sock, server_side=server_side, server_hostname=server_hostname, do_handshake_on_connect=False
+        )
+        if self._closed:
+            raise Disconnected("closed ahead of the TLS handshake")
+        tls.do_handshake()
+
+    def close(self) -> None:
+        """Close the connection whatever state it is in; another thread that waits for it goes on."""
+        self._closed = True
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+        self.sock.close()
 
     def read_exactly(self, size: int) -> bytes:
         """Return the next `size` bytes, or raise `ProtocolError` when the connection ends before them."""

@@ -165,7 +165,7 @@ def test_files_of_another_host_go_over_a_server_connection(tmp_path: Path):
         with pytest.raises(IrodsError) as error:
             RemoteVault(channel).open(path, os.O_RDWR | os.O_CREAT)
         assert error.value.code == -13000
-        handshake.close(channel)
+        channel.close()
 
 
 def test_heartbeat_is_answered(zone):
