@@ -40,8 +40,9 @@ def configured(folder: Path, **given: object) -> Path:
     (play,) = [
         each for each in yaml.safe_load((PROJECT / "site.yml").read_text()) if each["hosts"] == "prometheus"
     ]
-    names = [name for name in play["vars"] if name.startswith("site_")]
-    names += ["alertmanager_dependencies", "alertmanager_referents"]
+    names = ["alertmanager_dependencies", "alertmanager_referents"]
+    # Templates are looked for beside the play.
+    (folder / "playbooks").symlink_to(PROJECT / "playbooks")
     file = folder / "alertmanager.yml"
     task = {
         "name": "Write it",
