@@ -20,11 +20,10 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import httpx
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
 from controlplane.at_address import AtAddress
-from controlplane.errors import BicError
 from controlplane.model import Identity
+from controlplane.systems.attempts import ServerError, patiently
 from controlplane.systems.authentik.records import Answer, UnexpectedAnswerError
 
 # httpx tells every request at INFO, which is the level of our services.
@@ -45,9 +44,6 @@ PATIENCE = 5.0
 TORN_READS = 3
 """Attempts to read a list that changes while it is read."""
 
-LONGEST_WAIT = 5.0
-"""Seconds between two attempts at most."""
-
 TRANSIENT = frozenset({429, 502, 503, 504})
 """Statuses that say that another attempt may succeed."""
 
@@ -56,15 +52,13 @@ T = TypeVar("T")
 Query = Mapping[str, str | int | Sequence[str | int]]
 
 
-class AuthentikError(BicError):
+class AuthentikError(ServerError):
     """A server that could not be reached or refused, in one line for people."""
 
     def __init__(self, message: str, status: int = 0, *, transient: bool = False) -> None:
-        super().__init__(message)
+        super().__init__(message, transient=transient or status in TRANSIENT)
         self.status = status
         """The HTTP status, or 0 when there was no answer."""
-        self.transient = transient or status in TRANSIENT
-        """Whether another attempt may succeed."""
 
 
 class MaskedError(AuthentikError):
@@ -157,7 +151,7 @@ class Client:
 
     def read(self, path: str, query: Query | None = None) -> object:
         """Any JSON; tried again while that may help. Raises AuthentikError."""
-        return self._patiently(lambda: self._send("GET", path, query=query))
+        return patiently(lambda: self._send("GET", path, query=query), self.patience)
 
     def find(self, path: str) -> Answer | None:
         """A JSON object, or None when there is no such one. Raises AuthentikError."""
@@ -221,20 +215,6 @@ class Client:
         except UnreachableError as error:
             raise MaskedError(str(error), transient=True) from error
         return answer if isinstance(answer, dict) else {}
-
-    def _patiently(self, attempt: Callable[[], T]) -> T:
-        try:
-            return attempt()
-        except AuthentikError as error:
-            if not error.transient or self.patience <= 0:
-                raise
-        attempts = Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, AuthentikError) and error.transient),
-            stop=stop_after_delay(self.patience),
-            wait=wait_exponential_jitter(multiplier=0.1, max=LONGEST_WAIT, jitter=0.1),
-            reraise=True,
-        )
-        return attempts(attempt)
 
     def _send(self, method: str, path: str, *, query: Query | None = None, body: object = None) -> object:
         with self._lock:

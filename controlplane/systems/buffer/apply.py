@@ -8,10 +8,10 @@ sees what came of it.
 from collections.abc import Mapping
 
 from controlplane.reconcile.port import ChangeError, SystemDownError
-from controlplane.state import Action, Change
+from controlplane.state import Action, Change, parse_mark
 from controlplane.systems.buffer.client import BufferServerError, Client, RefusedError
 from controlplane.systems.buffer.contents import Account, Contents, TeamGroup
-from controlplane.systems.buffer.resources import USER, parse_mark
+from controlplane.systems.buffer.resources import USER
 
 PATIENCE = 60.0
 """Seconds to go on trying a change while the server may come back."""

@@ -18,10 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
-
-from controlplane.errors import BicError
 from controlplane.model import BufferAccess, Host
+from controlplane.systems.attempts import ServerError, patiently
 from controlplane.systems.buffer.contents import Contents, parse
 
 PROGRAM = "buffer-accounts"
@@ -41,22 +39,14 @@ is not."""
 GOODBYE = 5.0
 """Seconds that the program has to end when nothing more is asked."""
 
-LONGEST_WAIT = 5.0
-"""Seconds between two attempts at most."""
-
 SSH_FAILED = 255
 """The exit code of `ssh` for what went wrong with the connection; all others are of the program."""
 
 AGAIN = "run site.yml for this host"
 
 
-class BufferServerError(BicError):
+class BufferServerError(ServerError):
     """A buffer server that could not be talked to, in one line for people."""
-
-    def __init__(self, message: str, *, transient: bool = False) -> None:
-        super().__init__(message)
-        self.transient = transient
-        """Whether another attempt may succeed."""
 
 
 class RefusedError(BufferServerError):
@@ -172,13 +162,7 @@ class Client:
 
         Raises RefusedError when the program says no, and BufferServerError.
         """
-        attempts = Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, BufferServerError) and error.transient),
-            stop=stop_after_delay(patience),
-            wait=wait_exponential_jitter(multiplier=0.1, max=LONGEST_WAIT, jitter=0.1),
-            reraise=True,
-        )
-        return attempts(self._asked, request)
+        return patiently(lambda: self._asked(request), patience)
 
     def _asked(self, request: Mapping[str, object]) -> dict[str, Any]:
         if self._connection is None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from controlplane.state import Fields, State
+from controlplane.state import Fields, State, parse_mark
 from controlplane.systems.buffer import resources
 
 
@@ -54,14 +54,14 @@ def compile_state(contents: Contents, platform: str) -> State:
     alike: dict[tuple[str, bool], Fields] = {}
     found = []
     for name, account in contents.users.items():
-        owner, facility = resources.parse_mark(account.mark)
+        owner, facility = parse_mark(account.mark)
         fields = alike.get((account.mark, account.open))
         if fields is None:
             fields = resources.user_fields(mark=account.mark, is_open=account.open)
             alike[account.mark, account.open] = fields
         found.append(resources.user(name, fields, facility=facility, owned=owner == platform))
     for name, group in contents.groups.items():
-        owner, facility = resources.parse_mark(group.mark)
+        owner, facility = parse_mark(group.mark)
         found.append(
             resources.group(
                 name,
@@ -81,5 +81,5 @@ def names_of_others(contents: Contents, platform: str) -> frozenset[str]:
     """The names of accounts and groups that belong to the host itself or to another platform."""
     marks = {name: account.mark for name, account in contents.users.items()}
     marks |= {name: group.mark for name, group in contents.groups.items()}
-    foreign = (name for name, mark in marks.items() if resources.parse_mark(mark)[0] != platform)
+    foreign = (name for name, mark in marks.items() if parse_mark(mark)[0] != platform)
     return frozenset({*contents.taken, *foreign})

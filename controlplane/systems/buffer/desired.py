@@ -7,7 +7,7 @@ written by its referents and read by all its people.
 from collections.abc import Collection, Iterable, Iterator
 
 from controlplane.model import Facility, Person, Team
-from controlplane.state import Key, Resource, State
+from controlplane.state import Key, Resource, State, format_mark
 from controlplane.systems.buffer import resources
 from controlplane.systems.buffer.resources import GROUP, USER
 
@@ -18,7 +18,7 @@ def desired_state(platform: str, facility: Facility, impossible: Collection[str]
     Who has one of the names in `impossible` cannot have an account there, so that they are in no group: the
     others' memberships must not wait for theirs.
     """
-    marked = resources.mark(platform, facility.id)
+    marked = format_mark(platform, facility.id)
     fields = resources.user_fields(mark=marked, is_open=True)
     users = [resources.user(person.user, fields, facility=facility.id) for person in facility.people]
     keys = {found.key.name: found.key for found in users if found.key.name not in impossible}

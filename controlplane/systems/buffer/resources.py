@@ -31,17 +31,6 @@ RETIRED_GROUP = make_fields({"members": (), "writers": ()})
 _USER = re.compile(r"(?![0-9]+\Z)[A-Za-z0-9_][A-Za-z0-9_.@-]{0,62}")
 
 
-def mark(platform: str, facility: str) -> str:
-    """The mark of what belongs to a facility."""
-    return f"{platform}/{facility}"
-
-
-def parse_mark(text: str) -> tuple[str, str]:
-    """The platform and the facility of a mark."""
-    platform, _, facility = text.partition("/")
-    return platform, facility
-
-
 def writers_group(name: str) -> str:
     """The Unix group of those who may write into the folder of a group."""
     return f"{name}.write"

@@ -16,10 +16,11 @@ from irods.models import Resource, ResourceMeta, User, UserMeta, Zone
 from irods.session import iRODSSession
 
 from controlplane.reconcile.port import ChangeError, SystemDownError
-from controlplane.state import Action, Change, FieldChange, Key
+from controlplane.state import Action, Change, FieldChange, Key, parse_mark
+from controlplane.systems.attempts import Outage
 from controlplane.systems.irods import calls, resources, tickets
 from controlplane.systems.irods.claims import Ledger
-from controlplane.systems.irods.client import Client, IrodsError, LoginError
+from controlplane.systems.irods.client import Client, IrodsError
 from controlplane.systems.irods.free_space import NEEDS_IT, measure
 from controlplane.systems.irods.queries import ZONE_COMMENT
 from controlplane.systems.irods.resources import (
@@ -75,7 +76,7 @@ class Applier:
         self._settled = settled
         self._done: set[Key] = set()
         self._unfinished: set[Key] = set()
-        self._down = ""
+        self._outage = Outage(lambda: client.rows(Zone.name))
         self._begun = time.monotonic()
         self._changed: dict[str, float] = {}
         """When a storage resource was made or placed, by the monotonic clock."""
@@ -95,7 +96,7 @@ class Applier:
 
         So go those that a killed run left. A zone that went down keeps them all. Raises IrodsError.
         """
-        if self._down:
+        if self._outage:
             return
         self.client.call(
             lambda session: self.ledger.give_up(
@@ -139,23 +140,7 @@ class Applier:
 
         Raises IrodsError when the server refuses, SystemDownError when it is not there.
         """
-        if self._down:
-            raise SystemDownError(self._down)
-        try:
-            return self.client.call(work, patience=PATIENCE, since=since)
-        except IrodsError as error:
-            if isinstance(error, LoginError) or (error.transient and not self._answers()):
-                self._down = str(error)
-                raise SystemDownError(self._down) from error
-            raise
-
-    def _answers(self) -> bool:
-        """Whether the zone still answers anything."""
-        try:
-            self.client.rows(Zone.name)
-        except IrodsError:
-            return False
-        return True
+        return self._outage.watch(lambda: self.client.call(work, patience=PATIENCE, since=since))
 
     def _administer(self, *words: str, done: Sequence[int] = ()) -> None:
         """One call of `iadmin`; the codes `done` say that nothing was left to do."""
@@ -232,7 +217,7 @@ class Applier:
         """Whether an object that exists carries the platform's mark, or another run claims it."""
         deadline = time.monotonic() + MARKED_WITHIN
         while True:
-            if self._call(lambda session: self._mark_of(session, key)).partition("/")[0] == self.platform:
+            if parse_mark(self._call(lambda session: self._mark_of(session, key)))[0] == self.platform:
                 return True
             if key in self._call(self.ledger.others):
                 return True

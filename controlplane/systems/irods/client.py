@@ -22,10 +22,9 @@ from irods.column import Column, Criterion
 from irods.connection import Connection
 from irods.exception import NetworkException, PycommandsException, iRODSException
 from irods.session import iRODSSession
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
-from controlplane.errors import BicError
 from controlplane.model import Host, Zone
+from controlplane.systems.attempts import ClosedError, ServerError, patiently
 from controlplane.systems.irods import calls
 
 # The client library logs a network error before it raises it; we report it ourselves, once.
@@ -58,25 +57,20 @@ TRANSIENT = frozenset(
 )
 """Codes of the server for what may pass by itself; codes have a system's errno in their last three digits."""
 
-LONGEST_WAIT = 5.0
-"""Seconds between two attempts at most."""
-
 LIBRARY_ERRORS = (iRODSException, PycommandsException, OSError, EOFError, KeyError, ValueError)
 """What the client library raises when a server refuses, fails or is not there."""
 
 
-class IrodsError(BicError):
+class IrodsError(ServerError):
     """A server that could not be reached or refused, in one line for people."""
 
     def __init__(self, message: str, code: int = 0, *, transient: bool = False) -> None:
-        super().__init__(message)
+        super().__init__(message, transient=transient or nominal(code) in TRANSIENT)
         self.code = code
         """The iRODS error code, or 0 when there was no answer."""
-        self.transient = transient or nominal(code) in TRANSIENT
-        """Whether another attempt may succeed: the connection was lost, or the server says so."""
 
 
-class LoginError(IrodsError):
+class LoginError(IrodsError, ClosedError):
     """A server that takes no connection from us, so that nothing can be done there."""
 
 
@@ -266,18 +260,7 @@ class Client:
             with self.session(since=since) as session:
                 return work(session)
 
-        try:
-            return attempt()
-        except IrodsError as error:
-            if not error.transient or patience <= 0:
-                raise
-        attempts = Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, IrodsError) and error.transient),
-            stop=stop_after_delay(patience),
-            wait=wait_exponential_jitter(multiplier=0.1, max=LONGEST_WAIT, jitter=0.1),
-            reraise=True,
-        )
-        return attempts(attempt)
+        return patiently(attempt, patience)
 
     def rows(
         self, *columns: Column, where: tuple[Criterion, ...] = (), patience: float = 0.0

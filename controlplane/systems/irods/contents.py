@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from controlplane.collector import collector_paused
-from controlplane.state import Fields, Key, Resource, State
+from controlplane.state import Fields, Key, Resource, State, format_mark, parse_mark
 from controlplane.systems.irods import calls, resources
 from controlplane.systems.irods.calls import Row
 from controlplane.systems.irods.claims import CLAIM, Claim
@@ -233,7 +233,7 @@ class _Compiler:
     def remote_zone(self, name: str) -> Resource:
         connection, comment = self.zone.zones[name]
         shown = resources.commented(comment)
-        mark = (shown.partition("/")[0], "") if shown else None
+        mark = (parse_mark(shown)[0], "") if shown else None
         return resources.remote_zone(
             name,
             mark=shown,
@@ -293,7 +293,7 @@ class _Compiler:
 
 
 def _shown(mark: Mark | None) -> str:
-    return resources.mark(*mark) if mark else ""
+    return format_mark(*mark) if mark else ""
 
 
 def _writers(group: Resource | None) -> frozenset[str]:

@@ -13,7 +13,7 @@ from datetime import date
 
 from controlplane.collector import collector_paused
 from controlplane.model import Facility, Platform, Quota, Team, Zone
-from controlplane.state import Key, Resource, State
+from controlplane.state import Key, Resource, State, format_mark
 from controlplane.systems.irods import resources
 from controlplane.systems.irods.resources import OWN, READ, REMOTE_ZONE, STORAGE_RESOURCE, TOTAL, WRITE, entry
 
@@ -54,7 +54,7 @@ def _users(platform: str, facilities: list[Facility], visitors: list[Facility]) 
     for facility in (*facilities, *visitors):
         for person in facility.people:
             facility_of[person.user] = "" if person.user in facility_of else facility.id
-    fields = resources.user_fields(mark=resources.mark(platform, ""), kind="rodsuser")
+    fields = resources.user_fields(mark=format_mark(platform), kind="rodsuser")
     for name, facility_id in facility_of.items():
         yield resources.user(name, fields, facility=facility_id)
     remote: dict[tuple[str, str], str] = {}
@@ -82,7 +82,7 @@ def _groups(platform: str, facility: Facility, keys: _Keys) -> Iterator[Resource
                 ]
     quotas: dict[str | None, Quota | None] = {team.id: team.quota for team in facility.teams}
     quotas[None] = facility.quota
-    marked = resources.mark(platform, facility.id)
+    marked = format_mark(platform, facility.id)
     for group in facility.groups:
         quota = quotas[group.team]
         members = [
@@ -130,7 +130,7 @@ def _storage_resources(platform: Platform, zone: Zone) -> Iterator[Resource]:
     for wanted in platform.storage_resources_of(zone.name):
         yield resources.storage_resource(
             wanted.name,
-            mark=resources.mark(platform.name, wanted.facility),
+            mark=format_mark(platform.name, wanted.facility),
             kind=wanted.kind,
             host=platform.hosts[wanted.host].fqdn if wanted.host else "",
             vault=wanted.vault or "",
@@ -146,14 +146,14 @@ def _remote_zones(platform: str, zone: Zone) -> Iterator[Resource]:
     for remote in zone.remote_zones:
         yield resources.remote_zone(
             remote.name,
-            mark=resources.mark(platform, ""),
+            mark=format_mark(platform),
             connection=f"{remote.host}:{remote.port}",
         )
 
 
 def _rule_parameters(platform: Platform, zone: Zone) -> Iterator[Resource]:
     """The parameters that differ from their rule bases' defaults, and the group that carries them."""
-    marked = resources.mark(platform.name, "")
+    marked = format_mark(platform.name)
     here = [use for use in platform.rules.rule_bases.values() if zone.name in use.zones]
     if here:
         yield resources.group(

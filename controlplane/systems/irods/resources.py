@@ -24,7 +24,7 @@ not finish, and is ours.
 from collections.abc import Iterable, Mapping
 
 from controlplane.model.sizes import format_size, parse_size
-from controlplane.state import Fields, Key, Resource, Value, make_fields
+from controlplane.state import Fields, Key, Resource, Value, make_fields, parse_mark
 
 USER = "user"
 GROUP = "group"
@@ -59,15 +59,9 @@ RETIRED_GROUP = make_fields({"members": (), "acl": ()})
 _FIXED = frozenset({"type", "host", "vault"})
 
 
-def mark(platform: str, facility: str) -> str:
-    """A mark as a field's value: the platform's name and, after a slash, the facility."""
-    return f"{platform}/{facility}" if facility else platform
-
-
 def avu(value: str) -> tuple[str, str, str]:
     """The AVU that a mark, given as a field's value, is stored as."""
-    platform, _, facility = value.partition("/")
-    return MARK, platform, facility
+    return MARK, *parse_mark(value)
 
 
 def comment(value: str) -> str:

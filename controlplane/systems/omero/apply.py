@@ -16,12 +16,13 @@ from threading import Lock
 from typing import TypeVar
 
 from controlplane.reconcile.port import ChangeError, SystemDownError
-from controlplane.state import Action, Change, FieldChange
+from controlplane.state import Action, Change, FieldChange, parse_mark
+from controlplane.systems.attempts import Outage
 from controlplane.systems.omero import objects, resources, sessions
 from controlplane.systems.omero.client import Client
 from controlplane.systems.omero.connection import Connection
 from controlplane.systems.omero.contents import Server
-from controlplane.systems.omero.errors import LoginError, OmeroError
+from controlplane.systems.omero.errors import OmeroError
 from controlplane.systems.omero.first_group import FirstGroup
 from controlplane.systems.omero.objects import TEXTS, account_proxy, group_proxy, new_account
 from controlplane.systems.omero.observe import read
@@ -53,7 +54,7 @@ class Applier:
         """The groups of teams that do."""
         self._locks: dict[int, Lock] = {}
         """By account: the server keeps somebody's groups as one list, which two calls at once would spoil."""
-        self._down = ""
+        self._outage = Outage(lambda: client.call(lambda connection: connection.version))
 
     def begin(self, changes: Sequence[Change]) -> None:
         """Learn the numbers of what is there. Raises OmeroError."""
@@ -102,23 +103,7 @@ class Applier:
 
         Raises OmeroError when the server refuses, SystemDownError when it is not there.
         """
-        if self._down:
-            raise SystemDownError(self._down)
-        try:
-            return self.client.call(work, patience=PATIENCE)
-        except OmeroError as error:
-            if isinstance(error, LoginError) or (error.transient and not self._answers()):
-                self._down = str(error)
-                raise SystemDownError(self._down) from error
-            raise
-
-    def _answers(self) -> bool:
-        """Whether the server still answers anything."""
-        try:
-            self.client.call(lambda connection: connection.version)
-        except OmeroError:
-            return False
-        return True
+        return self._outage.watch(lambda: self.client.call(work, patience=PATIENCE))
 
     def _create(self, change: Change) -> None:
         after = {item.name: item.after for item in change.fields}
@@ -145,7 +130,7 @@ class Applier:
         name = change.key.name
         if change.key.kind == USER:
             return found.account_numbers[name] in found.marked_accounts(self.platform)
-        return found.mark_of(name).partition("/")[0] == self.platform
+        return parse_mark(found.mark_of(name))[0] == self.platform
 
     def _account_maker(self, name: str, after: Mapping[str, object]) -> Callable[[Connection], int]:
         mark = group_proxy(self._platform_group)

@@ -13,16 +13,12 @@ from threading import Semaphore
 from types import TracebackType
 from typing import TypeVar
 
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
-
+from controlplane.systems.attempts import patiently
 from controlplane.systems.omero.connection import Connection, Endpoint
-from controlplane.systems.omero.errors import LoginError, OmeroError, explain
+from controlplane.systems.omero.errors import LoginError, explain
 
 CONNECTIONS = 4
 """Logins for bulk work."""
-
-LONGEST_WAIT = 5.0
-"""Seconds between two attempts at most."""
 
 T = TypeVar("T")
 
@@ -56,13 +52,7 @@ class Client:
             with self._free:
                 return self._attempt(work)
 
-        attempts = Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, OmeroError) and error.transient),
-            stop=stop_after_delay(patience),
-            wait=wait_exponential_jitter(multiplier=0.1, max=LONGEST_WAIT, jitter=0.1),
-            reraise=True,
-        )
-        return attempts(attempt)
+        return patiently(attempt, patience)
 
     def _attempt(self, work: Callable[[Connection], T]) -> T:
         connection = self._pop() or self._connected()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from controlplane.collector import collector_paused
 from controlplane.membership.names import split_name
 from controlplane.model import Facility, Person, Platform, Team
-from controlplane.state import Key, Resource, State
+from controlplane.state import Key, Resource, State, format_mark
 from controlplane.systems.omero import resources
 from controlplane.systems.omero.resources import GROUP, PRIVATE, SHARED, USER
 
@@ -34,7 +34,7 @@ def desired_state(platform: Platform, host: str) -> State:
 
 def _platform_group(platform: str, teams: list[Team]) -> Iterator[Resource]:
     if teams:
-        yield resources.platform_group(platform, mark=resources.mark(platform), permissions=PRIVATE)
+        yield resources.platform_group(platform, mark=format_mark(platform), permissions=PRIVATE)
 
 
 def _users(platform: str, teams: list[Team]) -> Iterator[Resource]:
@@ -48,7 +48,7 @@ def _users(platform: str, teams: list[Team]) -> Iterator[Resource]:
         first_name, last_name = split_name(person.name)
         yield resources.user(
             person.user,
-            mark=resources.mark(platform),
+            mark=format_mark(platform),
             first_name=first_name,
             last_name=last_name,
             email=person.email,
@@ -63,7 +63,7 @@ def _group(platform: str, team: Team) -> Resource:
     members = [person.user for person in team.people]
     return resources.group(
         team.group,
-        mark=resources.mark(platform, team.facility),
+        mark=format_mark(platform, team.facility),
         permissions=SHARED,
         members=members,
         owners=[team.pi.user] if team.pi_active else [],

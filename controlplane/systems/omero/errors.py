@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from controlplane.errors import BicError
+from controlplane.systems.attempts import ClosedError, ServerError
 
 if TYPE_CHECKING:
     from controlplane.systems.omero.connection import Endpoint
@@ -17,18 +17,16 @@ DATABASE_LOST = ("JDBCConnectionException", "DataAccessResourceFailureException"
 """What a server names in an InternalException when its database has closed a connection."""
 
 
-class OmeroError(BicError):
+class OmeroError(ServerError):
     """A server that could not be reached or refused."""
 
     def __init__(self, message: str, *, transient: bool = False, usable: bool = False) -> None:
-        super().__init__(message)
-        self.transient = transient
-        """Whether another attempt may succeed."""
+        super().__init__(message, transient=transient)
         self.usable = usable
         """Whether the connection is as good as before."""
 
 
-class LoginError(OmeroError):
+class LoginError(OmeroError, ClosedError):
     """A server that takes no connection from us, so that nothing can be done there."""
 
 

@@ -16,7 +16,7 @@ deleted: images belong to both.
 
 from collections.abc import Iterable
 
-from controlplane.state import Fields, Key, Resource, Value, make_fields
+from controlplane.state import Fields, Key, Resource, Value, make_fields, parse_mark
 
 USER = "user"
 GROUP = "group"
@@ -44,11 +44,6 @@ RETIRED_GROUP = make_fields({"members": (), "owners": ()})
 _MARK = "bic:managed "
 
 
-def mark(platform: str, facility: str = "") -> str:
-    """A mark as a field's value: the platform's name and, after a slash, the facility."""
-    return f"{platform}/{facility}" if facility else platform
-
-
 def description(value: str) -> str:
     """The description of a group that is a mark, given as a field's value."""
     return f"{_MARK}{value}"
@@ -61,7 +56,7 @@ def described(text: str) -> str:
 
 def facility_of(text: str, platform: str) -> str:
     """The facility that a group's description names; empty when it is not the mark of a platform's team."""
-    of, _, facility = described(text).partition("/")
+    of, facility = parse_mark(described(text))
     return facility if of == platform else ""
 
 

@@ -10,7 +10,8 @@ import pytest
 from buffer_site import READER, Site, members
 
 from controlplane.reconcile.port import ChangeError, ObservationError, SystemDownError
-from controlplane.systems.buffer import apply, client, system
+from controlplane.systems import attempts
+from controlplane.systems.buffer import apply, system
 from controlplane.systems.buffer.client import BufferServerError, Client, RefusedError
 
 UNIX_GROUPS = "var/lib/extrausers/group"
@@ -24,7 +25,7 @@ REQUESTS_OF_AN_APPLY = 8
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for nothing between two attempts."""
-    monkeypatch.setattr(client, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(attempts, "LONGEST_WAIT", 0.05)
 
 
 @pytest.mark.parametrize("fault", ["before", "after"])

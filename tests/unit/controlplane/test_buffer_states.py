@@ -4,8 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from controlplane.generate.nation import Nation, files
 from controlplane.generate.write import write_inventory
@@ -269,8 +267,3 @@ def test_what_follows_from_people_is_all_but_the_folders_of_teams(nation: Platfo
     part = people_part(system, make_plan(system.id, desired, State(empty)))
     fields = {item.name for change in part.changes if change.key.kind == GROUP for item in change.fields}
     assert fields == {"members", "writers"}
-
-
-@given(st.text(st.characters(exclude_characters="/")), st.text())
-def test_a_mark_says_platform_and_facility(platform: str, facility: str) -> None:
-    assert resources.parse_mark(resources.mark(platform, facility)) == (platform, facility)
