@@ -11,6 +11,7 @@ from controlplane.cli.context import LOCK_PATIENCE, Context
 from controlplane.errors import EXIT_FAILURE, EXIT_INTERRUPTED, BadInputError
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
     from threading import Event
 
     from controlplane.store import Store
@@ -168,10 +169,10 @@ def _work(cli: Context, store: Store, stop: Event) -> Work:
 
     inventory = Inventory(cli.inventory)
 
-    def run() -> Synced:
+    def run(only: AbstractSet[str]) -> Synced:
         platform, _ = inventory.load()
         return sync(
-            lambda: planned_systems(platform),
+            lambda: [system for system in planned_systems(platform) if not only or system.id in only],
             platform,
             store,
             actor=account(),

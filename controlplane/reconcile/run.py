@@ -19,8 +19,9 @@ from controlplane.state import Change, Conflict, Kept, Plan, Scope, State, make_
 Watch = Callable[[str], Progress]
 """Gives, for what is being done, somebody to tell how far it is."""
 
-SYSTEMS_AT_ONCE = 4
-"""Systems that are read or changed at the same time."""
+SYSTEMS_AT_ONCE = 16
+"""Systems that are read or changed at the same time: a nation has one for each facility, and several that are
+away at once must not hold up the others, each for as long as it takes to find out."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Report:
     system: str
     """The system's name for people."""
     id: str = ""
+    """The system's identifier; empty in a report about the journal."""
     done: list[Change] = field(default_factory=list)
     remarks: list[tuple[Change, str]] = field(default_factory=list)
     failed: list[tuple[Change, str]] = field(default_factory=list)

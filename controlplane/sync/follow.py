@@ -2,9 +2,9 @@
 
 Every few seconds the login server is asked for its newest event about an object, which is one small request.
 Only when that is another one than before, when it sends word itself (`webhook`), when the inventory has
-changed, when the latest sync did not do all, or when ten minutes have passed, is everything read. So whatever
-is missed is missed for ten minutes at most. Outages end nothing: what could not be read is read again at the
-next look.
+changed, or when ten minutes have passed, is everything read. So whatever is missed is missed for ten minutes
+at most. Outages end nothing: a system that did not follow is tried again at each look, the others are left
+alone.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from threading import Event
 
@@ -39,18 +40,24 @@ class Work:
     """A text that changes when the inventory does. Raises BicError."""
     newest: Callable[[], str]
     """A text that changes when people, groups or roles may have changed. Raises BicError."""
-    sync: Callable[[], Synced]
-    """Raises BicError."""
+    sync: Callable[[AbstractSet[str]], Synced]
+    """Let the systems with these identifiers follow; without any, all. Raises BicError."""
     tell: Callable[[Status], None]
     """Where it is kept how it went. Raises OSError."""
 
 
-def status_of(synced: Synced, begun: float, ended: float, before: Status | None) -> Status:
-    """How a sync went, between two Unix times; what did not follow last followed when it did `before`."""
+def status_of(
+    synced: Synced, begun: float, ended: float, before: Status | None, *, some: bool = False
+) -> Status:
+    """How a sync went, between two Unix times; what did not follow last followed when it did `before`.
+
+    With `some`, it was of some systems, and the others follow.
+    """
     known = before.followed if before else {}
-    followed = {
-        name: ended if report.ok else known.get(name, 0.0) for name, report in synced.last.items() if name
-    }
+    followed = dict.fromkeys(known, begun) if some else {}
+    for name, report in synced.last.items():
+        if name:
+            followed[name] = ended if report.ok else known.get(name, 0.0)
     return Status(begun, synced.ok, followed, synced.seconds, synced.changes)
 
 
@@ -64,8 +71,11 @@ class Follower:
         self._work = work
         self._clock = clock
         self._seen: tuple[str, str] | None = None
-        """Inventory and newest event of the latest sync, if that did all."""
+        """Inventory and newest event of the latest sync of all systems, if they were known then."""
         self._whole = 0.0
+        """When that began."""
+        self._behind: frozenset[str] = frozenset()
+        """The systems that have not followed since."""
         self._status = before or Status(0.0, False, {}, 0.0, 0)
         self._trouble = ""
         self._failures = 0
@@ -87,8 +97,9 @@ class Follower:
         try:
             # Asked before the sync: what changes during it is seen by the next look.
             at = self._work.inventory(), self._work.newest()
-            due = told or at != self._seen or now - self._whole >= WHOLE
-            synced = self._work.sync() if due else None
+            whole = told or at != self._seen or now - self._whole >= WHOLE
+            due = whole or self._behind
+            synced = self._work.sync(frozenset() if whole else self._behind) if due else None
         except BicError as error:
             self._failed(now, str(error))
             return False
@@ -96,12 +107,15 @@ class Follower:
             followed = dict.fromkeys(self._status.followed, now)
             self._keep(Status(now, True, followed, self._status.seconds, self._status.changes))
             return False
-        if synced.ok:
+        if whole:
             self._seen, self._whole = at, now
+        # The journal tells of its troubles as a system without an identifier, and is no system.
+        self._behind = frozenset(name for name, report in synced.last.items() if name and not report.ok)
+        if synced.ok:
             self._good(synced)
-            self._keep(status_of(synced, now, self._clock(), self._status))
         else:
-            self._failed(now, "; ".join(synced.problems), synced)
+            self._trouble_with("; ".join(synced.problems))
+        self._keep(status_of(synced, now, self._clock(), self._status, some=not whole))
         return True
 
     def _good(self, synced: Synced) -> None:
@@ -111,17 +125,17 @@ class Follower:
             log.info("all systems follow again")
         self._trouble, self._failures = "", 0
 
-    def _failed(self, now: float, trouble: str, synced: Synced | None = None) -> None:
+    def _failed(self, now: float, trouble: str) -> None:
         self._seen = None
+        self._trouble_with(trouble)
+        self._keep(Status(now, False, self._status.followed, 0.0, 0))
+
+    def _trouble_with(self, trouble: str) -> None:
         self._failures += 1
         if trouble != self._trouble:
             # Once for each trouble, not at each look: the metrics tell how long it lasts.
             log.warning("not all systems follow: %s", trouble)
         self._trouble = trouble
-        if synced:
-            self._keep(status_of(synced, now, self._clock(), self._status))
-        else:
-            self._keep(Status(now, False, self._status.followed, 0.0, 0))
 
     def _keep(self, status: Status) -> None:
         self._status = status

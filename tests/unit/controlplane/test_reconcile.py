@@ -15,10 +15,10 @@ from memory import DOWN, UNREADABLE, Memory, silent
 from store_site import Site
 
 from controlplane.model import Limits
-from controlplane.reconcile.port import ChangeError
+from controlplane.reconcile.port import ChangeError, Progress
 from controlplane.reconcile.reconcile import reconcile
 from controlplane.reconcile.run import Report, apply_plan, plan_all
-from controlplane.state import Action, Key, Resource, Scope
+from controlplane.state import Action, Key, Resource, Scope, State
 from controlplane.store import Store, StoreError, history, open_store
 from controlplane.store.errors import LockedError
 from controlplane.store.locks import Holder, hold, locks_for
@@ -163,6 +163,21 @@ def test_one_system_that_fails_is_named_and_the_others_go_on(store: Store) -> No
     past = history.runs(store, "test")[0]
     assert past.result == "failed"
     assert "memory/a: no answer" in past.text
+
+
+class Away(Memory):
+    """Cannot be read, which is only found out when all are asked."""
+
+    together = threading.Barrier(10)
+
+    def observe(self, progress: Progress) -> State:
+        self.together.wait(timeout=30)
+        raise UNREADABLE
+
+
+def test_systems_that_are_away_are_waited_for_at_the_same_time(store: Store) -> None:
+    systems = [Away(DESIRED, id=f"memory/{number}") for number in range(Away.together.parties)]
+    assert [report.error for report in run(store, *systems)] == ["no answer"] * len(systems)
 
 
 def test_what_a_system_refuses_is_a_conflict_with_what_depends_on_it(store: Store) -> None:

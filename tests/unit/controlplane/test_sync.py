@@ -5,6 +5,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ class Scripted:
 
     def __init__(self) -> None:
         self.now, self.inventory, self.newest = 1000.0, "i", "1"
-        self.synced = 0
+        self.asked: list[AbstractSet[str]] = []
+        """The systems of each sync; none stands for all."""
         self.told: list[Status] = []
         self.result = Synced([Report("A", "a")], 0.1, 1)
         self.error: Exception | None = None
@@ -98,8 +100,12 @@ class Scripted:
             raise self.error
         return self.newest
 
-    def _sync(self) -> Synced:
-        self.synced += 1
+    @property
+    def synced(self) -> int:
+        return len(self.asked)
+
+    def _sync(self, only: AbstractSet[str]) -> Synced:
+        self.asked.append(only)
         return self.result
 
 
@@ -121,7 +127,7 @@ def test_a_follower_syncs_when_something_may_have_changed_and_not_otherwise() ->
     assert all(told.ok for told in world.told)
 
 
-def test_a_sync_that_did_not_do_all_is_tried_again_at_the_next_look() -> None:
+def test_what_did_not_follow_is_tried_again_at_each_look_and_nothing_else() -> None:
     world = Scripted()
     world.follower.look()
     before = world.now
@@ -131,14 +137,46 @@ def test_a_sync_that_did_not_do_all_is_tried_again_at_the_next_look() -> None:
         [Report("A", "a", error="it is away"), Report("B", "b"), Report("C", "c", error="?")]
     )
     world.follower.look()
-    world.follower.look()
-    assert world.synced == 3
     # Who follows is not held against those who do not.
     assert (world.told[-1].ok, world.told[-1].followed) == (False, {"a": before, "b": world.now, "c": 0.0})
+    world.now += 5
+    world.result = Synced([Report("A", "a", error="it is away"), Report("C", "c")])
+    world.follower.look()
+    assert world.asked[1:] == [set(), {"a", "c"}]
+    assert (world.told[-1].ok, world.told[-1].followed) == (
+        False,
+        {"a": before, "b": world.now, "c": world.now},
+    )
     world.result = Synced([Report("A", "a")], 0.1, 1)
     world.follower.look()
-    assert world.told[-1].ok
+    assert world.asked[3:] == [{"a"}]
+    assert (world.told[-1].ok, world.told[-1].followed) == (True, dict.fromkeys("abc", world.now))
     assert not world.follower.look()
+
+
+@pytest.mark.parametrize("change", ["newest", "inventory", "told", "now"])
+def test_while_something_is_away_all_follow_what_changes(change: str) -> None:
+    world = Scripted()
+    world.result = Synced([Report("A", "a", error="it is away"), Report("B", "b")])
+    world.follower.look()
+    if change == "now":
+        world.now += WHOLE
+    elif change != "told":
+        setattr(world, change, "another")
+    world.follower.look(told=change == "told")
+    world.follower.look()
+    assert world.asked == [set(), set(), {"a"}]
+
+
+def test_after_an_outage_of_the_login_server_all_are_read() -> None:
+    world = Scripted()
+    world.result = Synced([Report("A", "a", error="it is away"), Report("B", "b")])
+    world.follower.look()
+    world.error = ObservationError("no answer")
+    world.follower.look()
+    world.error = None
+    world.follower.look()
+    assert world.asked == [set(), set()]
 
 
 def test_an_outage_is_told_once_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
