@@ -149,9 +149,7 @@ class GameDay:
 
     def run(self, host: str, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command in a host, network or not."""
-        fleet = self.nation.fleet
-        command = hosts.command_in(fleet, fleet.host(host), words)
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        return self.nation.in_host(host, *words)
 
     def power(self, host: str) -> tuple[Callable[[], object], Callable[[], object]]:
         """How to cut a host's power, and how to give it back."""

@@ -20,6 +20,7 @@ from controlplane.at_address import AtAddress
 from controlplane.model import Platform, load_platform
 from controlplane.systems.irods.client import endpoint, open_session
 from sandbox.demo import ansible
+from sandbox.fleet import host as hosts
 from sandbox.fleet import prerequisites
 from sandbox.fleet.spec import FleetSpec, fleet_of
 
@@ -110,6 +111,15 @@ class Nation:
         code = process.wait()
         timer.cancel()
         return Run(code, "".join(lines), killed)
+
+    def in_host(
+        self, host: str, *words: str, given: str = "", seconds: float = 300
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in a host, network or not, with `given` on its standard input."""
+        command = hosts.command_in(self.fleet, self.fleet.host(host), words)
+        return subprocess.run(
+            command, input=given, capture_output=True, text=True, check=False, timeout=seconds
+        )
 
     def bic(self, *words: str, deadline: float = 300) -> Run:
         return self.run(BIN / "bic", *words, deadline=deadline)

@@ -17,7 +17,6 @@ from irods.session import iRODSSession
 from nation import KILL_POINTS, Nation
 
 from sandbox.fleet import host as hosts
-from sandbox.fleet.spec import HostSpec
 
 RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 #: Seconds that the services may take until all answer again after their hosts' power came back.
@@ -93,11 +92,9 @@ def test_prometheus_has_the_metrics_of_the_zone(nation: Nation) -> None:
     assert sum(float(sample["value"][1]) for sample in answer["data"]["result"]) > 1, answer
 
 
-def _in_host(nation: Nation, host: HostSpec, script: str, words: str = "") -> str:
+def _in_host(nation: Nation, host: str, script: str, words: str = "") -> str:
     """Run a shell script in a host, with `words` on its standard input, and return what it prints."""
-    command = hosts.command_in(nation.fleet, host, ["sh", "-c", script])
-    done = subprocess.run(command, input=words, capture_output=True, text=True, check=False, timeout=120)
-    return done.stdout
+    return nation.in_host(host, "sh", "-c", script, given=words).stdout
 
 
 #: Sends a start-up message without TLS and prints the server's answer.
@@ -119,7 +116,7 @@ def test_postgresql_refuses_plaintext(nation: Nation, user: str, database: str) 
     here = subprocess.run(
         [sys.executable, "-c", PLAINTEXT_LOGIN, *words], capture_output=True, text=True, check=True
     )
-    for answer in (_in_host(nation, nation.fleet.host("dc1-icat"), script), here.stdout):
+    for answer in (_in_host(nation, "dc1-icat", script), here.stdout):
         assert answer.startswith("b'E"), answer
         assert "no encryption" in answer
 
@@ -187,15 +184,16 @@ def _metrics(nation: Nation) -> str:
 
 def _compare_on_the_monitor(nation: Nation) -> str:
     """Run the comparison as its timer does, let the exporter read the store anew, and return its metrics."""
-    monitor = nation.fleet.host("dc1-monitor")
-    _in_host(nation, monitor, "systemctl start bic-drift; systemctl restart bic-exporter")
+    _in_host(nation, "dc1-monitor", "systemctl start bic-drift; systemctl restart bic-exporter")
     until = time.monotonic() + 60
     while time.monotonic() < until:
         with contextlib.suppress(httpx.HTTPError):
             if "bic_drift_up" in (text := _metrics(nation)):
                 return text
         time.sleep(1)
-    pytest.fail(_in_host(nation, monitor, "journalctl --no-pager --lines=40 -u bic-drift -u bic-exporter"))
+    pytest.fail(
+        _in_host(nation, "dc1-monitor", "journalctl --no-pager --lines=40 -u bic-drift -u bic-exporter")
+    )
 
 
 def test_a_change_by_hand_becomes_a_metric(nation: Nation) -> None:
@@ -280,13 +278,12 @@ with open_store(load_platform(Path("/etc/bic/inventory"))) as store:
 
 
 def test_a_lock_ends_with_the_machine_that_holds_it(nation: Nation) -> None:
-    monitor = nation.fleet.host("dc1-monitor")
     start = (
         "cat >/dev/shm/hold.py; BIC_STATE_DIR=/var/lib/bic nohup /opt/bic/venv/bin/python /dev/shm/hold.py "
         ">/dev/shm/hold.log 2>&1 & "
         "for i in $(seq 100); do sleep 0.2; grep held /dev/shm/hold.log && break; done"
     )
-    assert "held" in _in_host(nation, monitor, start, HOLD_LOCK)
+    assert "held" in _in_host(nation, "dc1-monitor", start, HOLD_LOCK)
     try:
         refused = nation.bic("apply", "--yes", "--wait-for-lock", "0")
         assert refused.code == 1
@@ -297,27 +294,26 @@ def test_a_lock_ends_with_the_machine_that_holds_it(nation: Nation) -> None:
         assert waited.code == 0, waited.output
     finally:
         nation.bic("sandbox", "mend", "dc1-monitor")
-        _in_host(nation, monitor, "pkill -f /dev/shm/hold.py; rm /dev/shm/hold.py /dev/shm/hold.log")
+        _in_host(nation, "dc1-monitor", "pkill -f '/dev/shm/[h]old.py'; rm /dev/shm/hold.*")
 
 
 def test_a_play_keeps_a_token_that_was_rotated_on_its_host(nation: Nation) -> None:
-    monitor = nation.fleet.host("dc1-monitor")
     bic = "BIC_STATE_DIR=/var/lib/bic /opt/bic/venv/bin/bic --inventory /etc/bic/inventory"
     show = "cat /var/lib/bic/secrets/authentik_token"
     copy = nation.platform.state_dir / "secrets" / "authentik_token"
     before = copy.read_text()
-    assert "has a new token" in _in_host(nation, monitor, f"{bic} identity rotate-token")
-    rotated = _in_host(nation, monitor, show)
+    assert "has a new token" in _in_host(nation, "dc1-monitor", f"{bic} identity rotate-token")
+    rotated = _in_host(nation, "dc1-monitor", show)
     try:
         # The services begin anew with it.
         play = nation.ansible("--limit", "dc1-monitor", "--tags", "controlplane")
         assert play.code == 0, play.output[-5000:]
-        assert _in_host(nation, monitor, show) == rotated
+        assert _in_host(nation, "dc1-monitor", show) == rotated
         # As the service does it: it is not root.
-        synced = _in_host(nation, monitor, f"runuser -u bic -- sh -c '{bic} sync' && echo synced")
+        synced = _in_host(nation, "dc1-monitor", f"runuser -u bic -- sh -c '{bic} sync' && echo synced")
         assert synced.endswith("synced\n"), synced
     finally:
-        copy.write_text(_in_host(nation, monitor, show))
+        copy.write_text(_in_host(nation, "dc1-monitor", show))
     assert copy.read_text().strip() not in {"", before.strip()}
 
 
@@ -365,14 +361,14 @@ def test_no_host_has_a_secret_that_everybody_can_read(nation: Nation) -> None:
         "-exec grep -lFf /root/words {} +; rm /root/words"
     )
     for host in nation.fleet.hosts:
-        assert _in_host(nation, host, script, words) == "", host.name
+        assert _in_host(nation, host.name, script, words) == "", host.name
 
 
 def test_the_authoritys_key_never_leaves_the_control_host(nation: Nation) -> None:
     key = nation.platform.state_dir / "pki" / "ca.key"
     assert key.stat().st_mode & 0o077 == 0
     body = key.read_text().splitlines()[1]
+    search = "cat >/dev/shm/k; grep -rlFf /dev/shm/k /etc /root /var/lib"
     for host in nation.fleet.hosts:
-        assert (
-            _in_host(nation, host, "cat >/dev/shm/k; grep -rlFf /dev/shm/k /etc /root /var/lib", body) == ""
-        )
+        found = _in_host(nation, host.name, search, body)
+        assert found == "", host.name

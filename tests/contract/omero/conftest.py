@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "irods"))
-sys.path.insert(0, str(Path(__file__).parents[2] / "unit/standins"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "unit/standins/omero"))
 
 from omero_site import Site, omero_site
 from omero_under_test import VARIABLE, OmeroServer, named_server, standin_server

@@ -11,7 +11,7 @@ import omero
 import omero.clients
 from omero.rtypes import rbool, rstring
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "contract" / "irods"))
+sys.path.insert(0, str(Path(__file__).parents[3] / "contract" / "irods"))
 
 from throwaway_pki import create_authority, issue
 

@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 
 from sandbox.standins.omero import icegridnode, package
 
-ROLE = Path(__file__).parents[3] / "roles" / "omero_server"
+ROLE = Path(__file__).parents[4] / "roles" / "omero_server"
 # Takes the place of the server, which has tests of its own: it only listens.
 SERVER = """
 import socket, sys

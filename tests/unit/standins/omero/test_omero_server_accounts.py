@@ -3,21 +3,9 @@
 import omero
 import pytest
 from omero.rtypes import rbool, rlong, rstring, unwrap
-from omero_clients import USER_GROUP, add_group, add_person, group, groups, people, person, site
+from omero_clients import USER_GROUP, add_group, add_person, group, groups, people, person
 
 SYSTEM_GROUP, ROOT_USER = 0, 0
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with site(tmp_path_factory.mktemp("omero")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def root(server):
-    with server.client() as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

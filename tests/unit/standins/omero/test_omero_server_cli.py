@@ -6,13 +6,7 @@ import omero
 import pytest
 from omero.cli import CLI
 from omero.rtypes import unwrap
-from omero_clients import ROOT_PASSWORD, add_group, add_person, site
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with site(tmp_path_factory.mktemp("omero")) as made:
-        yield made
+from omero_clients import ROOT_PASSWORD, add_group, add_person
 
 
 @pytest.fixture

@@ -57,12 +57,6 @@ def server(tmp_path_factory, directory, authority):
 
 
 @pytest.fixture(scope="module")
-def root(server):
-    with server.client() as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
 def marie(root):
     """Somebody of the directory who has an account, and a password of OMERO's own that no longer counts."""
     uid = add_person(root, "marie", add_group(root, "team of marie"), password="own")

@@ -28,18 +28,6 @@ from omero_clients import (
 from throwaway_pki import create_authority
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with site(tmp_path_factory.mktemp("omero")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def root(server):
-    with server.client() as client:
-        yield client
-
-
 def test_the_administrator_logs_in_and_is_told_who_it_is(server):
     with server.client() as client:
         context = client.sf.getAdminService().getEventContext()

@@ -4,24 +4,12 @@ import omero
 import omero.sys
 import pytest
 from omero.rtypes import rint, rlist, rlong, rstring, unwrap
-from omero_clients import USER_GROUP, add_group, add_person, groups, people, site
+from omero_clients import USER_GROUP, add_group, add_person, groups, people
 
 ALL_GROUPS = {"omero.group": "-1"}
 PEOPLE = "select e.id, e.omeName, e.firstName, e.lastName, e.email, e.ldap from Experimenter e"
 GROUPS = "select g.id, g.name, g.description, g.details.permissions from ExperimenterGroup g"
 MEMBERSHIPS = "select m.parent.id, m.child.id, m.owner from GroupExperimenterMap m"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with site(tmp_path_factory.mktemp("omero")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def root(server):
-    with server.client() as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

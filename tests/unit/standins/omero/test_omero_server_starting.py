@@ -100,7 +100,7 @@ def folder(tmp_path, bundle):
 def test_a_configured_server_serves_until_it_is_told_to_stop(folder, driver):
     port = int(str(configure(folder)["omero.ports.ssl"]))
     started = [sys.executable, "-W", "ignore", "-m", "sandbox.standins.omero", "--omerodir", str(folder)]
-    path = f"{driver}:{Path(__file__).parents[3]}"
+    path = f"{driver}:{Path(__file__).parents[4]}"
     log = folder / "var/log/Blitz-0.log"
     with subprocess.Popen(started, env={"PYTHONPATH": path}, stderr=subprocess.PIPE, text=True) as process:
         until = time.monotonic() + 60
