@@ -60,6 +60,8 @@ class Standing:
     tickets: int = 0
     sessions: int = 0
     """Its open sessions."""
+    closed: bool = False
+    """Whether the system knows the account and lets nobody in by it."""
     error: str = ""
     """Why the system could not be asked."""
 

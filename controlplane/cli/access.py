@@ -228,10 +228,11 @@ def _show_person(account: str, here: Sequence[Known], standings: Sequence[Standi
             for count, what in ((standing.tickets, "ticket"), (standing.sessions, "open session"))
             if count
         ]
+        state = "no account" if not standing.exists else "[red]closed[/]" if standing.closed else "account"
         shown.add_row(
             escape(standing.system),
             escape(account) if standing.exists else "-",
-            ", ".join(["account" if standing.exists else "no account", *holds]),
+            ", ".join([state, *holds]),
             escape(", ".join(standing.groups)) or "-",
             escape(reached) or "-",
         )

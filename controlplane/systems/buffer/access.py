@@ -58,9 +58,10 @@ def _standing(access: BufferAccess, account: str, host: Host) -> Standing:
         for name, group in sorted(contents.groups.items())
         if account in group.members or account in group.writers
     }
+    user = contents.users.get(account)
     return Standing(
         title(host.name),
-        account in contents.users,
+        user is not None,
         tuple(groups),
         tuple(
             Reach(f"{FOLDERS}/{name}", way.level, name)
@@ -68,6 +69,7 @@ def _standing(access: BufferAccess, account: str, host: Host) -> Standing:
             for way in _ways(contents, name, group)
             if way.account == account
         ),
+        closed=user is not None and not user.open,
     )
 
 

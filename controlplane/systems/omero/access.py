@@ -60,6 +60,7 @@ def standings(platform: Platform, account: str) -> Iterator[Standing]:
             number is not None,
             tuple(sorted(groups)),
             sessions=sum(session.owner == number for session in found.sessions),
+            closed=number is not None and number not in found.members_of(ACTIVE_GROUP),
         )
 
 

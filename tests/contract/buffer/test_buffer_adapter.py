@@ -237,7 +237,7 @@ def test_who_reaches_a_folder_and_what_somebody_reaches(site: Site) -> None:
         Reach("creader", "read", "nantes-cells"),
     }
     (standing,) = access.standings(platform, "wwriter")
-    assert (standing.system, standing.exists) == ("buffer server nantes-buffer", True)
+    assert (standing.system, standing.exists, standing.closed) == ("buffer server nantes-buffer", True, False)
     assert standing.groups == ("nantes", "nantes-cells", "nantes-roots")
     assert set(standing.collections) == {
         Reach("/srv/buffer/nantes", "read", "nantes"),
@@ -255,7 +255,8 @@ def test_a_closed_account_and_a_team_that_is_gone_reach_nothing(site: Site) -> N
     (granted,) = access.reaches(site.platform, "/zone/home/nantes-roots")
     assert granted.ways == ()
     (standing,) = access.standings(site.platform, "rref")
-    assert (standing.exists, standing.groups, standing.collections) == (True, ("nantes",), ())
+    assert (standing.exists, standing.closed) == (True, True)
+    assert (standing.groups, standing.collections) == (("nantes",), ())
     site.edit(ROOTS, "")
     # Its group is still asked for by its name.
     assert len(list(access.reaches(site.platform, "/zone/home/nantes-roots"))) == 1

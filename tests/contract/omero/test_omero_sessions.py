@@ -174,10 +174,10 @@ def test_who_sees_a_team_s_images_is_told(team: Site, session_of: Open) -> None:
     session_of(team.name("writer"))
     session_of(team.name("writer"))
     (standing,) = standings(team.platform, team.name("writer"))
-    assert (standing.exists, standing.sessions, standing.error) == (True, 2, "")
+    assert (standing.exists, standing.closed, standing.sessions, standing.error) == (True, False, 2, "")
     assert standing.groups == (cells, team.group("roots"))
     (nobody,) = standings(team.platform, team.name("scribe"))
-    assert (nobody.exists, nobody.groups, nobody.sessions) == (False, (), 0)
+    assert (nobody.exists, nobody.closed, nobody.groups, nobody.sessions) == (False, False, (), 0)
 
 
 def test_who_cannot_log_in_sees_nothing(team: Site) -> None:
@@ -191,6 +191,8 @@ def test_who_cannot_log_in_sees_nothing(team: Site) -> None:
     assert team.name("reader") in team.members(team.group("cells"))
     (granted,) = reaches(team.platform, f"/oneZone/home/{team.group('cells')}")
     assert team.name("reader") not in {way.account for way in granted.ways}
+    (standing,) = standings(team.platform, team.name("reader"))
+    assert (standing.exists, standing.closed) == (True, True)
 
 
 def test_a_team_whose_group_is_missing_is_told_as_such(site: Site) -> None:
