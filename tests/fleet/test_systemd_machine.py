@@ -1,10 +1,7 @@
 """A fleet on a fresh Debian machine whose PID 1 is systemd: a host of a fleet stands for that machine."""
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from nation import REPOSITORY, Nation, environment_for
@@ -54,9 +51,6 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nation]:
         assert nation.bic("sandbox", "up").code == 0
         root = hosts.folder(nation.fleet, nation.fleet.host("machine")) / "root"
         (root / "root" / "repository.bundle").write_bytes(bundle.read_bytes())
-        # What is compiled once on each machine is compiled once for both.
-        compiled = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bioimage-cloud"
-        shutil.copytree(compiled, root / "root" / ".cache" / "bioimage-cloud")
         prepared = _in_machine(nation, PREPARE)
         assert prepared.returncode == 0, prepared.stdout
         yield nation
