@@ -13,8 +13,9 @@ from controlplane.model.source import Data
 
 # Neither line ends other than \n nor anything that means something in the middle of plain text.
 _CHARACTER = r"""[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff:\#,\[\]{}"\\]"""
+# Groups are atomic: possessive quantifiers of groups fail before Python 3.11.5 (python/cpython#106052).
 _PLAIN = re.compile(
-    rf"""(?:
+    rf"""(?>(?:
       (?:[^\W\d_]|/) {_CHARACTER}*+                            # text from a letter on, and paths
     | :(?=[ \n]) | -(?=[ \n]) | [ \n,{{}}\[\]]                 # structure
     | (?: 0 | [1-9][0-9]{{0,14}}                               # whole numbers
@@ -22,9 +23,9 @@ _PLAIN = re.compile(
         | [0-9]{{1,12}} (?:\.[0-9]{{1,3}})? [ ] [A-Za-z]++     # sizes
         | (?<=:[ ]) [0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}           # dates as values, not as keys
       ) (?=[\n,}}\]])
-    | "(?: {_CHARACTER} | [:\#,\[\]{{}}] )*+" (?=[\n,:}}\]])   # text in quotes, without escapes
+    | "(?>(?: {_CHARACTER} | [:\#,\[\]{{}}] )*)" (?=[\n,:}}\]])   # text in quotes, without escapes
     | (?<!\S)\#[^\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff\n]*+  # comments
-    )*+""",
+    )*)""",
     re.VERBOSE,
 )
 
