@@ -1,5 +1,6 @@
 """Objects of OMERO's model, made of the catalogue's rows, and what is read from those that clients send."""
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -28,49 +29,69 @@ def rtext(value: str | None) -> Remote:
 
 
 class Graph:
-    """Experimenters, groups and memberships as one graph, in which everything is once, read in one go."""
+    """Experimenters, groups and memberships. What a call gives is read in one go, each object once."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        """Read it."""
-        with catalogue.transaction() as transaction:
-            self._people = _by_id(transaction, "experimenter")
-            self._groups = _by_id(transaction, "experimentergroup")
-            self._maps = transaction.execute(
-                "select * from groupexperimentermap order by child, child_index"
-            ).fetchall()
+        """Read nothing yet."""
+        self._catalogue = catalogue
 
     def people(self, ids: Iterable[int], paths: Iterable[str] = (MAPS, f"{MAPS}.parent")) -> list[Remote]:
         """Experimenters with what these paths load."""
-        made = {key: _person(self._people[key]) for key in ids if key in self._people}
-        if MAPS in (loaded := set(paths)):
-            _fill(made, "child", self._maps, self._ends(f"{MAPS}.parent" in loaded, parent=True))
+        wanted, loaded = list(ids), set(paths)
+        with self._catalogue.transaction() as transaction:
+            people = _rows(transaction, "experimenter", wanted)
+            maps = _rows(transaction, "groupexperimentermap", wanted, "child") if MAPS in loaded else []
+            group = _ends(transaction, maps, "parent", loaded=f"{MAPS}.parent" in loaded)
+        found = {row["id"]: row for row in people}
+        made = {key: _person(found[key]) for key in wanted if key in found}
+        if MAPS in loaded:
+            _fill(made, "child", maps, group)
         return list(made.values())
 
     def groups(self, ids: Iterable[int], paths: Iterable[str] = (MAPS, f"{MAPS}.child")) -> list[Remote]:
         """Groups with what these paths load."""
-        made = {key: _group(self._groups[key]) for key in ids if key in self._groups}
-        if MAPS in (loaded := set(paths)):
-            _fill(made, "parent", self._maps, self._ends(f"{MAPS}.child" in loaded, parent=False))
+        wanted, loaded = list(ids), set(paths)
+        with self._catalogue.transaction() as transaction:
+            groups = _rows(transaction, "experimentergroup", wanted)
+            maps = _rows(transaction, "groupexperimentermap", wanted, "parent") if MAPS in loaded else []
+            person = _ends(transaction, maps, "child", loaded=f"{MAPS}.child" in loaded)
+        found = {row["id"]: row for row in groups}
+        made = {key: _group(found[key]) for key in wanted if key in found}
+        if MAPS in loaded:
+            _fill(made, "parent", maps, person)
         return list(made.values())
 
     def maps(self, ids: Iterable[int], paths: Iterable[str] = ()) -> list[Remote]:
         """Memberships with what these paths load."""
-        loaded, wanted = set(paths), {row["id"]: row for row in self._maps}
-        parent = self._ends("parent" in loaded, parent=True)
-        child = self._ends("child" in loaded, parent=False)
-        rows = [wanted[key] for key in ids]
-        return [_map(row, parent(row["parent"]), child(row["child"])) for row in rows]
+        wanted, loaded = list(ids), set(paths)
+        with self._catalogue.transaction() as transaction:
+            maps = _rows(transaction, "groupexperimentermap", wanted)
+            group = _ends(transaction, maps, "parent", loaded="parent" in loaded)
+            person = _ends(transaction, maps, "child", loaded="child" in loaded)
+        found = {row["id"]: row for row in maps}
+        rows = [found[key] for key in wanted]
+        return [_map(row, group(row["parent"]), person(row["child"])) for row in rows]
 
-    def _ends(self, loaded: bool, *, parent: bool) -> Callable[[int], Remote]:
-        """Gives the other end of memberships, the same object for the same id; None when it is not loaded."""
-        made: dict[int, Remote] = {}
 
-        def end(key: int) -> Remote:
-            if key not in made:
-                made[key] = _group(self._groups[key]) if parent else _person(self._people[key])
-            return made[key]
+def _rows(
+    transaction: sqlite3.Connection, table: str, ids: Iterable[int], column: str = "id"
+) -> list[sqlite3.Row]:
+    """The rows of a table with these ids in a column; memberships in the order of their experimenters."""
+    order = "child, child_index" if table == "groupexperimentermap" else "id"
+    sql = f"select * from {table} where {column} in (select value from json_each(?)) order by {order}"  # noqa: S608
+    return transaction.execute(sql, (json.dumps(list(ids)),)).fetchall()
 
-        return end if loaded else lambda _: None
+
+def _ends(
+    transaction: sqlite3.Connection, maps: Iterable[sqlite3.Row], end: str, *, loaded: bool
+) -> Callable[[int], Remote]:
+    """Gives an end of memberships, the same object for the same id; None when it is not loaded."""
+    if not loaded:
+        return lambda _: None
+    table, make = ("experimentergroup", _group) if end == "parent" else ("experimenter", _person)
+    return {
+        row["id"]: make(row) for row in _rows(transaction, table, {found[end] for found in maps})
+    }.__getitem__
 
 
 def _fill(
@@ -109,10 +130,6 @@ def group_ids(catalogue: Catalogue, person: int | None = None, name: str | None 
 def _ids(catalogue: Catalogue, sql: str, values: Sequence[object]) -> list[int]:
     with catalogue.transaction() as transaction:
         return [int(row[0]) for row in transaction.execute(sql, values)]
-
-
-def _by_id(transaction: sqlite3.Connection, table: str) -> dict[int, sqlite3.Row]:
-    return {row["id"]: row for row in transaction.execute(f"select * from {table}")}  # noqa: S608
 
 
 def _person(row: sqlite3.Row) -> Remote:
