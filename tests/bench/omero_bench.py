@@ -37,6 +37,7 @@ from controlplane.model import OmeroServer as Described
 from controlplane.model.secrets import Secret
 from controlplane.reconcile.run import apply_plan, plan_all
 from controlplane.systems.omero.client import Client
+from controlplane.systems.omero.objects import account_proxy
 from controlplane.systems.omero.system import OmeroSystem
 
 HOST = "dc1-omero"
@@ -145,7 +146,7 @@ class OmeroBench:
         def ask(connection: Any) -> None:
             for name in some:
                 number = connection.admin.lookupExperimenter(name).id.val
-                connection.admin.containedGroups(number)
+                connection.admin.getMemberOfGroupIds(account_proxy(number))
                 for group in sorted(groups[name]):
                     connection.admin.lookupGroup(group)
 
