@@ -120,7 +120,7 @@ class Follower:
 
     def _good(self, synced: Synced) -> None:
         if synced.changes:
-            log.info("%d changes in %d passes, %.1f s", synced.changes, synced.passes, synced.seconds)
+            log.info("changes made: %d, passes: %d, %.1f s", synced.changes, synced.passes, synced.seconds)
         if self._trouble:
             log.info("all systems follow again")
         self._trouble, self._failures = "", 0
