@@ -12,6 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -86,6 +87,26 @@ def eventually(condition: Callable[[], bool], seconds: float) -> bool:
             pass
         time.sleep(0.5)
     return False
+
+
+def assert_modern_tls(address: str, port: int, authority: Path) -> None:
+    """A server shows a certificate of the authority, and speaks only current versions of TLS."""
+    with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+        urllib.request.urlopen(f"https://{address}:{port}/-/ready", timeout=10)
+    old = ssl.create_default_context(cafile=str(authority))
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    # The server's own word: a client that cannot speak the old protocol fails with another one.
+    with pytest.raises(urllib.error.URLError, match="TLSV1_ALERT_PROTOCOL_VERSION"):
+        urllib.request.urlopen(f"https://{address}:{port}/-/ready", context=old, timeout=10)
+
+
+def assert_plaintext_is_refused(address: str, port: int) -> None:
+    """A server that speaks TLS answers a request in plain text with 400."""
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(f"http://{address}:{port}/-/ready", timeout=10)
 
 
 def converge(**variables: object) -> subprocess.CompletedProcess[str]:

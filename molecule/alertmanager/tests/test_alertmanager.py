@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Webhook, converge, eventually, reachable, said
+from conftest import (
+    Webhook,
+    assert_modern_tls,
+    assert_plaintext_is_refused,
+    converge,
+    eventually,
+    reachable,
+    said,
+)
 from testinfra.host import Host
 
 UNIT, PORT = "prometheus-alertmanager", 9093
@@ -35,25 +43,9 @@ def api(address: str, tls: ssl.SSLContext) -> Api:
     return ask
 
 
-def test_plaintext_is_refused(address: str) -> None:
-    with pytest.raises(urllib.error.HTTPError, match="400"):
-        urllib.request.urlopen(f"http://{address}:{PORT}/-/ready", timeout=10)
-
-
-def test_certificate_is_the_authoritys(address: str) -> None:
-    with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
-        urllib.request.urlopen(f"https://{address}:{PORT}/-/ready", timeout=10)
-
-
-@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
-def test_old_tls_is_refused(address: str, authority: Path) -> None:
-    old = ssl.create_default_context(cafile=str(authority))
-    old.set_ciphers("ALL:@SECLEVEL=0")
-    old.minimum_version = ssl.TLSVersion.TLSv1
-    old.maximum_version = ssl.TLSVersion.TLSv1_1
-    # The server's own word: a client that cannot speak the old protocol fails with another one.
-    with pytest.raises(urllib.error.URLError, match="TLSV1_ALERT_PROTOCOL_VERSION"):
-        urllib.request.urlopen(f"https://{address}:{PORT}/-/ready", context=old, timeout=10)
+def test_only_modern_tls_is_spoken(address: str, authority: Path) -> None:
+    assert_plaintext_is_refused(address, PORT)
+    assert_modern_tls(address, PORT, authority)
 
 
 def test_gossip_between_alertmanagers_is_off(host: Host, address: str) -> None:

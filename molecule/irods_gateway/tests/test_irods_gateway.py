@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import reachable
+from conftest import assert_modern_tls, reachable
 from irods.exception import UserDoesNotExist
 from irods.session import iRODSSession
 from testinfra.host import Host, get_host
@@ -146,12 +146,8 @@ def test_plain_http_and_other_hosts_are_kept_out(host: Host, address: str, icat:
     assert icat.run("timeout 3 bash -c '</dev/tcp/%s/443'", address).rc != 0
 
 
-def test_only_current_versions_of_tls_are_spoken(address: str, authority: Path) -> None:
-    old = ssl.create_default_context(cafile=str(authority))
-    old.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-    old.maximum_version = ssl.TLSVersion.TLSv1_1
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"https://{address}/-/ready", verify=old, trust_env=False)
+def test_only_modern_tls_is_spoken(address: str, authority: Path) -> None:
+    assert_modern_tls(address, 443, authority)
 
 
 def test_the_service_is_confined_and_knows_no_secret(host: Host) -> None:
