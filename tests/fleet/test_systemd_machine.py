@@ -69,7 +69,7 @@ def _in_machine(nation: Nation, script: str) -> subprocess.CompletedProcess[str]
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=900,
+        timeout=1800,
     )
 
 
