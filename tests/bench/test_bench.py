@@ -95,7 +95,9 @@ def test_an_omero_server_is_measured_beside_a_client_that_asks_per_person() -> N
             for arm in ("the control plane", "per person")
         ),
     }
-    # However many people there are.
-    assert measured["nothing to do", "the control plane"]["requests"] <= 8
-    assert measured["2 changes", "the control plane"]["requests"] > 8
+    # Not one for each of the people; a busy server is asked more than once for the list of sessions.
+    nothing, changes = (
+        measured[work, "the control plane"]["requests"] for work in ("nothing to do", "2 changes")
+    )
+    assert nothing < 12 < changes
     assert len(results["targets"]) == 4
