@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import importlib.machinery
-import importlib.util
 import json
 import os
 import stat
@@ -14,10 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from programs import load
 
 PROGRAM = Path(__file__).parents[3] / "roles/buffer_server/files/buffer-accounts"
 MARK = "sandbox/nantes"
@@ -26,18 +24,7 @@ PASSWD = "root:x:0:0:root:/root:/bin/bash\nada:x:1000:1000::/home/ada:/bin/bash\
 GROUP = f"root:x:0:\nsudo:x:27:ada\nnogroup:x:65534:\nbuffer-people:x:{PEOPLE_GID}:\n"
 
 
-def load() -> ModuleType:
-    """The program as a module."""
-    loader = importlib.machinery.SourceFileLoader("buffer_accounts", str(PROGRAM))
-    spec = importlib.util.spec_from_loader("buffer_accounts", loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    loader.exec_module(module)
-    return module
-
-
-program = load()
+program = load(PROGRAM)
 
 
 class Host:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.machinery
-import importlib.util
 import json
 import os
 import shutil
@@ -14,10 +12,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from programs import load
 
 FILES = Path(__file__).parents[3] / "roles/buffer_server/files"
 ACCOUNTS, PROGRAM = FILES / "buffer-accounts", FILES / "buffer-ownership"
@@ -26,18 +24,7 @@ TEAM, OTHER_TEAM = "nantes-cells", "nantes-mice"
 ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
 
 
-def load() -> ModuleType:
-    """The program as a module."""
-    loader = importlib.machinery.SourceFileLoader("buffer_ownership", str(PROGRAM))
-    spec = importlib.util.spec_from_loader("buffer_ownership", loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    loader.exec_module(module)
-    return module
-
-
-program = load()
+program = load(PROGRAM)
 
 
 def read_acl(path: Path, kind: str = ACCESS) -> dict[str, str]:
