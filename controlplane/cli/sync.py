@@ -172,11 +172,12 @@ def _work(cli: Context, store: Store, stop: Event) -> Work:
     def run(only: AbstractSet[str]) -> Synced:
         platform, _ = inventory.load()
         return sync(
-            lambda: [system for system in planned_systems(platform) if not only or system.id in only],
+            lambda: planned_systems(platform),
             platform,
             store,
             actor=account(),
             watch=lambda label: lambda done, total: None,
+            only=only,
             command="bic sync --follow",
             wait_for_lock=WAIT,
             stop=stop,

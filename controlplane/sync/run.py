@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from threading import Event
 
@@ -69,34 +70,43 @@ def sync(
     *,
     actor: str,
     watch: Watch,
+    only: AbstractSet[str] = frozenset(),
     command: str = "bic sync",
     wait_for_lock: float = 0.0,
     tell: Callable[[str], None] = lambda text: None,
     stop: Event | None = None,
 ) -> Synced:
-    """Let people and memberships follow everywhere.
+    """Let people and memberships follow everywhere, or in the systems that `only` names.
 
     Nothing is confirmed: a plan above the safety limits is refused and says so. Raises LockedError and
     StoreError.
     """
     synced, begun = Synced(), time.monotonic()
     for _ in range(PASSES):
-        systems = [system for system in make_systems() if isinstance(system, FollowsPeople)]
-        reports = reconcile(
-            systems,
-            Scope(),
-            store=store,
-            platform=platform.name,
-            actor=actor,
-            limits=platform.limits,
-            watch=watch,
-            command=command,
-            select=people_part,
-            record_nothing=False,
-            wait_for_lock=wait_for_lock,
-            tell=tell,
-            stop=stop,
-        )
+        made = make_systems()
+        systems = [
+            system for system in made if isinstance(system, FollowsPeople) and (not only or system.id in only)
+        ]
+        try:
+            reports = reconcile(
+                systems,
+                Scope(),
+                store=store,
+                platform=platform.name,
+                actor=actor,
+                limits=platform.limits,
+                watch=watch,
+                command=command,
+                select=people_part,
+                record_nothing=False,
+                wait_for_lock=wait_for_lock,
+                tell=tell,
+                stop=stop,
+            )
+        finally:
+            # Those that are left out may have told the others who is on the platform.
+            for system in made:
+                system.close()
         synced.passes += 1
         synced.reports += reports
         telling = {system.id for system in systems if system.tells_people}

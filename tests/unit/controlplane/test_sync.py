@@ -8,24 +8,28 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import pytest
-from memory import Memory
+from memory import Memory, silent
+from store_site import Site
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "contract" / "irods"))
 
 from throwaway_pki import create_authority, issue
 
 from controlplane.errors import BadInputError
+from controlplane.model import Limits, Platform
 from controlplane.reconcile.port import ObservationError
 from controlplane.reconcile.run import Report
 from controlplane.state import Action, Key, Resource, State, make_plan
+from controlplane.store import open_store
 from controlplane.sync import status
 from controlplane.sync.follow import WHOLE, Follower, Work
 from controlplane.sync.part import people_part
-from controlplane.sync.run import Synced
+from controlplane.sync.run import Synced, sync
 from controlplane.sync.status import Status
 from controlplane.sync.webhook import PATH, listening
 
@@ -79,6 +83,18 @@ def test_what_retires_destroys_or_is_taken_over_is_left_to_people() -> None:
 
 def test_a_system_that_does_not_follow_is_left_alone() -> None:
     assert people_part(Memory(), make_plan("x", State([user("ana")]), State())).changes == ()
+
+
+def test_a_sync_of_one_system_leaves_the_others_alone_and_closes_all(tmp_path: Path) -> None:
+    platform = cast(Platform, SimpleNamespace(name="test", limits=Limits(share=0.3, objects=10)))
+    systems = [Following([user("ana")], id=f"memory/{name}") for name in "ab"]
+    with open_store(Site(tmp_path)) as store:
+        done = sync(
+            lambda: list(systems), platform, store, actor="x", watch=silent, only=frozenset({"memory/b"})
+        )
+    assert [(report.id, len(report.done)) for report in done.reports] == [("memory/b", 1)]
+    assert systems[0].calls == ["close"]
+    assert systems[1].calls[-1] == "close"
 
 
 class Scripted:
