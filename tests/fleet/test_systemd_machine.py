@@ -60,17 +60,9 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nation]:
 
 def _in_machine(nation: Nation, script: str) -> subprocess.CompletedProcess[str]:
     bundle = "/etc/ssl/certs/ca-certificates.crt"
-    words = ["env", f"PIP_CERT={bundle}", f"SSL_CERT_FILE={bundle}", "sh", "-c", f"cd /root; {script}"]
-    command = hosts.command_in(nation.fleet, nation.fleet.host("machine"), words)
-    return subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=1800,
-    )
+    certificates = (f"PIP_CERT={bundle}", f"SSL_CERT_FILE={bundle}")
+    script = f"exec 2>&1; cd /root; {script}"
+    return nation.in_host("machine", "env", *certificates, "sh", "-c", script, seconds=1800)
 
 
 def test_a_fleet_lives_and_goes_on_such_a_machine(machine: Nation) -> None:

@@ -28,6 +28,10 @@ def rtext(value: str | None) -> Remote:
     return None if value is None else rstring(value)
 
 
+_FAR = {"child": "parent", "parent": "child"}
+"""The other end of a membership."""
+
+
 class Graph:
     """Experimenters, groups and memberships. What a call gives is read in one go, each object once."""
 
@@ -37,28 +41,23 @@ class Graph:
 
     def people(self, ids: Iterable[int], paths: Iterable[str] = (MAPS, f"{MAPS}.parent")) -> list[Remote]:
         """Experimenters with what these paths load."""
-        wanted, loaded = list(ids), set(paths)
-        with self._catalogue.transaction() as transaction:
-            people = _rows(transaction, "experimenter", wanted)
-            maps = _rows(transaction, "groupexperimentermap", wanted, "child") if MAPS in loaded else []
-            group = _ends(transaction, maps, "parent", loaded=f"{MAPS}.parent" in loaded)
-        found = {row["id"]: row for row in people}
-        made = {key: _person(found[key]) for key in wanted if key in found}
-        if MAPS in loaded:
-            _fill(made, "child", maps, group)
-        return list(made.values())
+        return self._of_kind("child", ids, paths)
 
     def groups(self, ids: Iterable[int], paths: Iterable[str] = (MAPS, f"{MAPS}.child")) -> list[Remote]:
         """Groups with what these paths load."""
+        return self._of_kind("parent", ids, paths)
+
+    def _of_kind(self, near: str, ids: Iterable[int], paths: Iterable[str]) -> list[Remote]:
+        """What is at an end of memberships."""
         wanted, loaded = list(ids), set(paths)
+        table, make = _kind(near)
         with self._catalogue.transaction() as transaction:
-            groups = _rows(transaction, "experimentergroup", wanted)
-            maps = _rows(transaction, "groupexperimentermap", wanted, "parent") if MAPS in loaded else []
-            person = _ends(transaction, maps, "child", loaded=f"{MAPS}.child" in loaded)
-        found = {row["id"]: row for row in groups}
-        made = {key: _group(found[key]) for key in wanted if key in found}
+            found = {row["id"]: row for row in _rows(transaction, table, wanted)}
+            maps = _rows(transaction, "groupexperimentermap", wanted, near) if MAPS in loaded else []
+            far = _ends(transaction, maps, _FAR[near], loaded=f"{MAPS}.{_FAR[near]}" in loaded)
+        made = {key: make(found[key]) for key in wanted if key in found}
         if MAPS in loaded:
-            _fill(made, "parent", maps, person)
+            _fill(made, near, maps, far)
         return list(made.values())
 
     def maps(self, ids: Iterable[int], paths: Iterable[str] = ()) -> list[Remote]:
@@ -71,6 +70,11 @@ class Graph:
         found = {row["id"]: row for row in maps}
         rows = [found[key] for key in wanted]
         return [_map(row, group(row["parent"]), person(row["child"])) for row in rows]
+
+
+def _kind(end: str) -> tuple[str, Callable[[sqlite3.Row], Remote]]:
+    """The table of what is at an end of memberships, and what makes an object of a row."""
+    return ("experimentergroup", _group) if end == "parent" else ("experimenter", _person)
 
 
 def _rows(
@@ -88,7 +92,7 @@ def _ends(
     """Gives an end of memberships, the same object for the same id; None when it is not loaded."""
     if not loaded:
         return lambda _: None
-    table, make = ("experimentergroup", _group) if end == "parent" else ("experimenter", _person)
+    table, make = _kind(end)
     return {
         row["id"]: make(row) for row in _rows(transaction, table, {found[end] for found in maps})
     }.__getitem__
@@ -98,7 +102,7 @@ def _fill(
     made: Mapping[int, Remote], near: str, rows: Iterable[sqlite3.Row], end: Callable[[int], Remote]
 ) -> None:
     """Give objects their memberships, of which they are the near end."""
-    far = "parent" if near == "child" else "child"
+    far = _FAR[near]
     for each in made.values():
         each._groupExperimenterMapLoaded, each._groupExperimenterMapSeq = True, []
     for row in rows:

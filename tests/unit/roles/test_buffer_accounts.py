@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from programs import load
+from programs import Killed, die_at, load
 
 PROGRAM = Path(__file__).parents[3] / "roles/buffer_server/files/buffer-accounts"
 MARK = "sandbox/nantes"
@@ -341,28 +341,13 @@ def test_file_system_without_acls_is_told(host: Host, monkeypatch: pytest.Monkey
     assert host.files() == {}
 
 
-class Killed(BaseException):
-    """The program ends here."""
-
-
 @pytest.fixture
 def dying(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Lets the program die before its nth change of anything."""
 
     def at(number: int) -> None:
-        left = iter(range(number))
-
-        def wrapped(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*given: Any, **named: Any) -> Any:
-                if next(left, None) is None:
-                    raise Killed(name)
-                return real(*given, **named)
-
-            return call
-
-        for name in ("fsync", "replace", "mkdir", "chown", "setxattr", "chmod", "rename", "rmdir"):
-            monkeypatch.setattr(os, name, wrapped(name, getattr(os, name)))
-        monkeypatch.setattr(program, "end_stale", wrapped("end_stale", program.end_stale))
+        names = ("fsync", "replace", "mkdir", "chown", "setxattr", "chmod", "rename", "rmdir")
+        die_at(monkeypatch, number, *((os, name) for name in names), (program, "end_stale"))
 
     return at
 

@@ -10,12 +10,12 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from programs import load
+from programs import Killed, die_at, load
 
 FILES = Path(__file__).parents[3] / "roles/buffer_server/files"
 ACCOUNTS, PROGRAM = FILES / "buffer-accounts", FILES / "buffer-ownership"
@@ -394,10 +394,6 @@ def populate(host: Host) -> None:
     demote(host)
 
 
-class Killed(BaseException):
-    """The program ends here."""
-
-
 #: How often it asks who may write where, sets an ACL or changes an owner for all that.
 CALLS = 18
 
@@ -407,20 +403,8 @@ def test_killed_anywhere_the_next_run_does_what_is_left(
     host: Host, tmp_path: Path, point: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     populate(host)
-    left = iter(range(point))
-
-    def wrapped(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*given: Any, **named: Any) -> Any:
-            if next(left, None) is None:
-                raise Killed(name)
-            return real(*given, **named)
-
-        return call
-
     with monkeypatch.context() as patched:
-        for name in ("setxattr", "chown"):
-            patched.setattr(os, name, wrapped(name, getattr(os, name)))
-        patched.setattr(program, "read", wrapped("read", program.read))
+        die_at(patched, point, (os, "setxattr"), (os, "chown"), (program, "read"))
         if point < CALLS:
             with pytest.raises(Killed):
                 run(host)
